@@ -8,8 +8,9 @@ Notable:
   keeps only the last.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
+from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
@@ -34,6 +35,7 @@ MODALITIES = ("vision", "text", "audio", "depth", "thermal", "imu")
 ORIGINAL_MODALITY_SCALES = {"image": 1.0, "video": 1.0, "audio": 1.0, "thermal": 10.0, "depth": 5.0, "imu": 5.0}
 
 
+@strict
 class ImageBindEncoderConfig(PreTrainedConfig):
     r"""
     What the six encoders of ImageBind have in common (ImageBind, arXiv 2305.05665, appendix B): a pre-norm transformer
@@ -73,12 +75,12 @@ class ImageBindEncoderConfig(PreTrainedConfig):
     num_attention_heads: int = 12
     projection_dim: int = 1024
     add_kv_bias: bool = True
-    drop_path_rate: float = 0.0
-    head_dropout: float = 0.0
-    logit_scale_init_value: float | None = None
+    drop_path_rate: float | int = 0.0
+    head_dropout: float | int = 0.0
+    logit_scale_init_value: float | int | None = None
     hidden_act: str = "gelu"
-    layer_norm_eps: float = 1e-6
-    initializer_range: float = 0.02
+    layer_norm_eps: float | int = 1e-6
+    initializer_range: float | int = 0.02
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
@@ -94,6 +96,7 @@ class ImageBindEncoderConfig(PreTrainedConfig):
             )
 
 
+@strict
 class ImageBindVisionConfig(ImageBindEncoderConfig):
     r"""
     Pictures and videos: patches of `num_frames` x `patch_size` x `patch_size`, LayerNorm before the transformer.
@@ -122,6 +125,7 @@ class ImageBindVisionConfig(ImageBindEncoderConfig):
     num_channels: int = 3
 
 
+@strict
 class ImageBindTextConfig(ImageBindEncoderConfig):
     r"""
     Text: CLIP's vocabulary, causal attention, read at the highest id (the end of text).
@@ -140,11 +144,12 @@ class ImageBindTextConfig(ImageBindEncoderConfig):
     num_hidden_layers: int = 24
     num_attention_heads: int = 16
     add_kv_bias: bool = False
-    logit_scale_init_value: float | None = 1 / 0.07
+    logit_scale_init_value: float | int | None = 1 / 0.07
     vocab_size: int = 49408
     max_position_embeddings: int = 77
 
 
+@strict
 class ImageBindAudioConfig(ImageBindEncoderConfig):
     r"""
     Sound: overlapping patches of a log-mel spectrogram.
@@ -163,14 +168,15 @@ class ImageBindAudioConfig(ImageBindEncoderConfig):
     model_type = "imagebind_audio"
     base_config_key = "audio_config"
 
-    drop_path_rate: float = 0.1
-    logit_scale_init_value: float | None = 20.0
+    drop_path_rate: float | int = 0.1
+    logit_scale_init_value: float | int | None = 20.0
     num_mel_bins: int = 128
     num_mel_frames: int = 204
     patch_size: int = 16
     patch_stride: int = 10
 
 
+@strict
 class ImageBindDepthConfig(ImageBindEncoderConfig):
     r"""
     Depth maps (as disparity) of one channel.
@@ -187,11 +193,12 @@ class ImageBindDepthConfig(ImageBindEncoderConfig):
 
     hidden_size: int = 384
     num_attention_heads: int = 8
-    logit_scale_init_value: float | None = 5.0
+    logit_scale_init_value: float | int | None = 5.0
     image_size: int = 224
     patch_size: int = 16
 
 
+@strict
 class ImageBindThermalConfig(ImageBindEncoderConfig):
     r"""
     Thermal (long-wave infrared) pictures of one channel.
@@ -206,11 +213,12 @@ class ImageBindThermalConfig(ImageBindEncoderConfig):
     model_type = "imagebind_thermal"
     base_config_key = "thermal_config"
 
-    logit_scale_init_value: float | None = 10.0
+    logit_scale_init_value: float | int | None = 10.0
     image_size: int = 224
     patch_size: int = 16
 
 
+@strict
 class ImageBindImuConfig(ImageBindEncoderConfig):
     r"""
     Motion: accelerometer and gyroscope, cut along time into patches that a linear map reads.
@@ -230,29 +238,22 @@ class ImageBindImuConfig(ImageBindEncoderConfig):
     hidden_size: int = 512
     num_hidden_layers: int = 6
     num_attention_heads: int = 8
-    drop_path_rate: float = 0.7
-    head_dropout: float = 0.5
-    logit_scale_init_value: float | None = 5.0
+    drop_path_rate: float | int = 0.7
+    head_dropout: float | int = 0.5
+    logit_scale_init_value: float | int | None = 5.0
     num_channels: int = 6
     num_samples: int = 2000
     patch_size: int = 8
 
 
-def check_modalities(modalities: Any, owner: str) -> list[str]:
-    """The given names in ImageBind's order. Raises `ValueError` for an unknown name or none at all."""
-    unknown = [name for name in modalities if name not in MODALITIES]
-    if unknown or not modalities:
-        raise ValueError(f"{owner}: modalities must be some of {list(MODALITIES)}, got {list(modalities)}.")
-    return [name for name in MODALITIES if name in modalities]
-
-
+@strict
 class ImageBindConfig(PreTrainedConfig):
     r"""
     Configuration of [`ImageBindModel`]. The defaults are imagebind_huge.
 
     Args:
         vision_config, text_config, audio_config, depth_config, thermal_config, imu_config (`dict`, *optional*):
-            One nested configuration an encoder, as a dictionary or an object.
+            One nested configuration an encoder, as a dictionary or an object; `None` where there is no encoder.
         projection_dim (`int`, *optional*, defaults to 1024):
             Size of the shared space; every encoder projects to it.
         modalities (`list[str]`, *optional*, defaults to all six):
@@ -264,12 +265,12 @@ class ImageBindConfig(PreTrainedConfig):
 
     model_type = "imagebind"
     sub_configs_defaults = {
-        "vision_config": ImageBindVisionConfig,
-        "text_config": ImageBindTextConfig,
-        "audio_config": ImageBindAudioConfig,
-        "depth_config": ImageBindDepthConfig,
-        "thermal_config": ImageBindThermalConfig,
-        "imu_config": ImageBindImuConfig,
+        "vision_config": SubConfigSpec(ImageBindVisionConfig, optional=True),
+        "text_config": SubConfigSpec(ImageBindTextConfig, optional=True),
+        "audio_config": SubConfigSpec(ImageBindAudioConfig, optional=True),
+        "depth_config": SubConfigSpec(ImageBindDepthConfig, optional=True),
+        "thermal_config": SubConfigSpec(ImageBindThermalConfig, optional=True),
+        "imu_config": SubConfigSpec(ImageBindImuConfig, optional=True),
     }
 
     vision_config: dict | PreTrainedConfig | None = None
@@ -280,19 +281,33 @@ class ImageBindConfig(PreTrainedConfig):
     imu_config: dict | PreTrainedConfig | None = None
     projection_dim: int = 1024
     modalities: list[str] | None = None
-    initializer_range: float = 0.02
+    initializer_range: float | int = 0.02
 
     def __post_init__(self, **kwargs):
+        modalities = self.modalities if self.modalities is not None else MODALITIES
+        for modality in modalities:
+            if modality in MODALITIES and getattr(self, f"{modality}_config") is None:
+                setattr(self, f"{modality}_config", {})  # the encoder's defaults
         super().__post_init__(**kwargs)
-        self.modalities = check_modalities(self.modalities or MODALITIES, "ImageBindConfig")
-        for modality in MODALITIES:
+        self.keep_modalities(modalities)
+        for modality in self.modalities:
             getattr(self, f"{modality}_config").projection_dim = self.projection_dim
         self.auto_map = {
             "AutoConfig": "configuration_pandagpt.ImageBindConfig",
             "AutoModel": "modeling_imagebind.ImageBindModel",
         }
 
+    def keep_modalities(self, modalities: Sequence[str]):
+        """Keeps these encoders only. Raises `ValueError` when one is unknown or absent, or when none would be left."""
+        available = [name for name in MODALITIES if getattr(self, f"{name}_config") is not None]
+        if not modalities or not set(modalities) <= set(available):
+            raise ValueError(f"ImageBind: modalities must be some of {available}, got {list(modalities)}.")
+        self.modalities = [name for name in available if name in modalities]
+        for modality in set(available) - set(modalities):
+            setattr(self, f"{modality}_config", None)
 
+
+@strict
 class PandaGPTConfig(PreTrainedConfig):
     r"""
     Configuration of [`PandaGPTForConditionalGeneration`]. The defaults are imagebind_huge (without its text encoder,
@@ -319,7 +334,8 @@ class PandaGPTConfig(PreTrainedConfig):
             when `None`.
 
     Raises:
-        ValueError: for an unknown modality, an unknown name in `modality_scales`, or two equal placeholder ids.
+        ValueError: for an unknown modality, an unknown name in `modality_scales`, two equal placeholder ids, or a
+            language model whose logits are scaled or capped, which the output layer here does not do.
     """
 
     model_type = "pandagpt"
@@ -339,15 +355,22 @@ class PandaGPTConfig(PreTrainedConfig):
     thermal_token_id: int = 32003
     depth_token_id: int = 32004
     imu_token_id: int = 32005
-    modality_scales: dict[str, float] | None = None
+    modality_scales: dict[str, float | int] | None = None
     tie_word_embeddings: bool | None = None
-    initializer_range: float = 0.02
+    initializer_range: float | int = 0.02
 
     def __post_init__(self, **kwargs):
         modalities = kwargs.pop("modalities", None)
         super().__post_init__(**kwargs)
         if modalities is not None:
             self.modalities = modalities
+        for name in ("final_logit_softcapping", "logits_scaling", "logit_scale"):
+            value = getattr(self.text_config, name, None)
+            if value not in (None, 1):
+                raise ValueError(
+                    "PandaGPTConfig: the output layer is a plain linear map, but the language model "
+                    f"({self.text_config.model_type}) asks for {name}={value}."
+                )
         if self.tie_word_embeddings is None:
             self.tie_word_embeddings = self.text_config.tie_word_embeddings
         scales = self.modality_scales or {}
@@ -371,8 +394,8 @@ class PandaGPTConfig(PreTrainedConfig):
         return self.imagebind_config.modalities
 
     @modalities.setter
-    def modalities(self, value: list[str]):
-        self.imagebind_config.modalities = check_modalities(value, "PandaGPTConfig")
+    def modalities(self, value: Sequence[str]):
+        self.imagebind_config.keep_modalities(value)
 
     @property
     def placeholder_token_ids(self) -> list[int]:

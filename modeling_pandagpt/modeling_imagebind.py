@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import initialization as init
 from transformers.activations import ACT2FN
+from transformers.configuration_utils import PreTrainedConfig
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -34,7 +35,6 @@ from .configuration_pandagpt import (
     ImageBindTextConfig,
     ImageBindThermalConfig,
     ImageBindVisionConfig,
-    check_modalities,
 )
 
 
@@ -285,9 +285,9 @@ class ImageBindHead(nn.Module):
 class ImageBindPreTrainedModel(PreTrainedModel):
     """Weight initialisation and what the library asks of ImageBind's models."""
 
-    config: ImageBindConfig
+    config: PreTrainedConfig
     base_model_prefix = "imagebind"
-    input_modalities = ("image", "video", "audio", "text")
+    input_modalities = ["image", "video", "audio", "text"]
     supports_gradient_checkpointing = True
     _no_split_modules = [
         "ImageBindLayer",
@@ -298,6 +298,7 @@ class ImageBindPreTrainedModel(PreTrainedModel):
     ]
     _supports_sdpa = True
     _supports_flash_attn = True
+    _supports_flex_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": ImageBindLayer, "attentions": ImageBindAttention}
@@ -367,7 +368,7 @@ class ImageBindVisionModel(ImageBindEncoder):
 
     config: ImageBindVisionConfig
     main_input_name = "pixel_values"
-    input_modalities = ("image", "video")
+    input_modalities = ["image", "video"]
     embeddings_class = ImageBindVisionEmbeddings
 
 
@@ -376,7 +377,7 @@ class ImageBindTextModel(ImageBindEncoder):
 
     config: ImageBindTextConfig
     main_input_name = "input_ids"
-    input_modalities = ("text",)
+    input_modalities = ["text"]
     embeddings_class = ImageBindTextEmbeddings
     _input_embed_layer = "token_embedding"
 
@@ -399,7 +400,7 @@ class ImageBindAudioModel(ImageBindEncoder):
 
     config: ImageBindAudioConfig
     main_input_name = "input_features"
-    input_modalities = ("audio",)
+    input_modalities = ["audio"]
 
 
 class ImageBindDepthModel(ImageBindEncoder):
@@ -407,7 +408,7 @@ class ImageBindDepthModel(ImageBindEncoder):
 
     config: ImageBindDepthConfig
     main_input_name = "depth_values"
-    input_modalities = ("image",)
+    input_modalities = ["image"]
 
 
 class ImageBindThermalModel(ImageBindEncoder):
@@ -415,7 +416,7 @@ class ImageBindThermalModel(ImageBindEncoder):
 
     config: ImageBindThermalConfig
     main_input_name = "thermal_values"
-    input_modalities = ("image",)
+    input_modalities = ["image"]
 
 
 class ImageBindImuModel(ImageBindEncoder):
@@ -423,7 +424,7 @@ class ImageBindImuModel(ImageBindEncoder):
 
     config: ImageBindImuConfig
     main_input_name = "imu_values"
-    input_modalities = ("image",)
+    input_modalities = ["image"]
     embeddings_class = ImageBindImuEmbeddings
 
 
@@ -445,14 +446,15 @@ class ImageBindModel(ImageBindPreTrainedModel):
     `depth_model`, `thermal_model` and `imu_model`; loading never reads the weights of the others.
 
     Raises:
-        ValueError: for an unknown name in `config.modalities`.
+        ValueError: when `config.modalities` names an encoder that is unknown or that the configuration lacks.
     """
 
+    config: ImageBindConfig
     main_input_name = "pixel_values"
 
     def __init__(self, config: ImageBindConfig):
         super().__init__(config)
-        config.modalities = check_modalities(config.modalities, "ImageBindModel")
+        config.keep_modalities(config.modalities)
         for modality in config.modalities:
             encoder = ENCODER_CLASSES[modality]._from_config(getattr(config, f"{modality}_config"))
             setattr(self, f"{modality}_model", encoder)

@@ -93,7 +93,7 @@ class PandaGPTPreTrainedModel(PreTrainedModel):
 
     config: PandaGPTConfig
     base_model_prefix = "model"
-    input_modalities = ("image", "video", "audio", "text")
+    input_modalities = ["image", "video", "audio", "text"]
     supports_gradient_checkpointing = True
     _skip_keys_device_placement = ["past_key_values"]
     _supports_flash_attn = True
@@ -492,9 +492,17 @@ class PandaGPTForConditionalGeneration(PandaGPTPreTrainedModel, GenerationMixin)
             kwargs.update(encoded)
         return super().generate(inputs, **kwargs)
 
-    def prepare_inputs_for_generation(self, *args, is_first_iteration: bool | None = False, **kwargs) -> dict:
+    def prepare_inputs_for_generation(  # type: ignore[override]  # the library passes keywords only
+        self,
+        input_ids: torch.LongTensor,
+        inputs_embeds: torch.FloatTensor | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs,
+    ) -> dict:
         """As the library's; media are sent with the prompt only, unless there is no cache to remember them."""
-        model_inputs = super().prepare_inputs_for_generation(*args, is_first_iteration=is_first_iteration, **kwargs)
+        model_inputs = super().prepare_inputs_for_generation(
+            input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
+        )
         if not is_first_iteration and kwargs.get("use_cache", True):
             for name in ("media_embeds", "media_types", "media_slots"):
                 model_inputs.pop(name, None)

@@ -1,0 +1,542 @@
+# Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
+"""Turn the original checkpoints into folders for the Hub.
+
+One merged model, out of ImageBind, Vicuna v0 (as LLaMA and its delta) and PandaGPT's delta:
+
+```bash
+pandagpt convert --imagebind imagebind_huge.pth --language-model llama-7b --vicuna-delta lmsys/vicuna-7b-delta-v0 \
+    --delta pytorch_model.pt --output pandagpt-7b
+```
+
+The same as a base and a PEFT adapter; a base for new training, with a fresh projector; and ImageBind alone:
+
+```bash
+pandagpt convert --imagebind imagebind_huge.pth --language-model vicuna-7b-v0 --delta pytorch_model.pt \
+    --output pandagpt-7b-base --adapter-output pandagpt-7b-adapter
+pandagpt convert --imagebind imagebind_huge.pth --language-model Qwen/Qwen2.5-7B-Instruct --output pandagpt-qwen-base
+pandagpt convert --imagebind imagebind_huge.pth --output imagebind-huge
+```
+
+Notable:
+- Everything is checked before anything large is written; `original_checkpoint_mapping.py` says what goes where.
+- Weights are read from mapped files and written a shard at a time, so a shard is all the memory that is needed.
+- A folder gets its name when it is complete. What an interrupted run leaves is hidden and ends in `.partial`.
+- All weights have one type, by default the language model's own (float16 for LLaMA as it came, in which the original
+  ran too); ImageBind alone stays as it is. The adapter keeps the delta's.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal
+
+import torch
+import typer
+from huggingface_hub import snapshot_download, split_torch_state_dict_into_shards
+from peft import LoraConfig
+from safetensors.torch import save_file
+from tqdm import tqdm
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedConfig, PreTrainedModel
+from transformers.dynamic_module_utils import custom_object_save
+
+import processing
+
+from .configuration_pandagpt import (
+    MEDIA_TYPES,
+    MODALITIES,
+    ORIGINAL_MODALITY_SCALES,
+    PandaGPTConfig,
+)
+from .modeling_imagebind import ImageBindModel
+from .modeling_pandagpt import PandaGPTForConditionalGeneration
+from .original_checkpoint_mapping import (
+    LANGUAGE_MODEL,
+    LORA_TARGETS,
+    VOCABULARY_HINT,
+    LazyTensor,
+    add_delta,
+    match_delta,
+    match_imagebind,
+    match_language_model,
+    merge_lora,
+    open_checkpoint,
+    read_imagebind_config,
+)
+
+
+CHAT_TEMPLATES = Path(processing.__file__).parent / "chat_templates"
+
+DEFAULT_CLIP_TOKENIZER = "openai/clip-vit-base-patch32"
+
+# What ends an answer, by what is in the chat template.
+STOP_PIECES = {"###": "##", "<|im_end|>": "<|im_end|>"}
+
+
+def convert_imagebind(
+    imagebind: Path,
+    output: Path,
+    imagebind_config: Path | None = None,
+    clip_tokenizer: str = DEFAULT_CLIP_TOKENIZER,
+    modalities: list[str] | None = None,
+    dtype: torch.dtype | None = None,
+    max_shard_size: str = "2GB",
+) -> None:
+    """
+    Writes a Hub folder of [`ImageBindModel`] and [`ImageBindProcessor`].
+
+    Args:
+        imagebind (`Path`):
+            The original's checkpoint.
+        output (`Path`):
+            The folder to write, which must not exist, or be empty.
+        imagebind_config (`Path`, *optional*, defaults to that of imagebind_huge):
+            JSON of the original's constructor arguments.
+        clip_tokenizer (`str`, *optional*, defaults to `"openai/clip-vit-base-patch32"`):
+            A folder, a Hub id or CLIP's BPE file.
+        modalities (`list[str]`, *optional*, defaults to all six):
+            The encoders to convert.
+        dtype (`torch.dtype`, *optional*):
+            Type of the weights; their own when `None`.
+        max_shard_size (`str`, *optional*, defaults to `"2GB"`):
+            The largest file, and about the memory that is needed.
+
+    Raises:
+        ValueError: when the checkpoint does not fit or `output` holds something already.
+    """
+    from processing.processing_imagebind import ImageBindProcessor
+
+    checkpoint = open_checkpoint(imagebind)
+    config = read_imagebind_config(imagebind_config, modalities or list(MODALITIES))
+    model = build_on_meta(ImageBindModel, config)
+    absent = [name for name in MODALITIES if name not in config.modalities]
+    tensors = match_imagebind(checkpoint, shapes_of(model), absent)
+    processor = ImageBindProcessor(tokenizer=load_clip_tokenizer(clip_tokenizer))
+    with finished_folder(output) as folder:
+        write_model(model, tensors, dtype or checkpoint.dtype, folder, max_shard_size)
+        processor.save_pretrained(folder)
+
+
+def convert_pandagpt(
+    imagebind: Path,
+    language_model: str,
+    output: Path,
+    vicuna_delta: str | None = None,
+    delta: Path | None = None,
+    adapter_output: Path | None = None,
+    imagebind_config: Path | None = None,
+    lora_r: int = 32,
+    lora_alpha: int = 32,
+    chat_template: str | None = None,
+    modalities: list[str] | None = None,
+    dtype: torch.dtype | None = None,
+    max_shard_size: str = "2GB",
+) -> None:
+    """
+    Writes a Hub folder of [`PandaGPTForConditionalGeneration`] and [`PandaGPTProcessor`], or two: base and adapter.
+
+    Args:
+        imagebind (`Path`):
+            ImageBind's checkpoint.
+        language_model (`str`):
+            Folder or Hub id of LLaMA, Vicuna or another causal language model.
+        output (`Path`):
+            The folder to write, which must not exist, or be empty.
+        vicuna_delta (`str`, *optional*):
+            Folder or Hub id of what is added to LLaMA. Configuration and tokenizer are then its.
+        delta (`Path`, *optional*):
+            PandaGPT's `pytorch_model.pt`. The projector is fresh without it, from a fixed seed.
+        adapter_output (`Path`, *optional*):
+            The folder for LoRA and projector, as an adapter of the base in `output`. LoRA is merged when `None`.
+        imagebind_config (`Path`, *optional*, defaults to that of imagebind_huge):
+            JSON of the original's constructor arguments.
+        lora_r, lora_alpha (`int`, *optional*, defaults to 32):
+            Rank and scale of the delta's LoRA.
+        chat_template (`str`, *optional*):
+            A name among `processing/chat_templates`, or a file. By the vocabulary when `None`.
+        modalities (`list[str]`, *optional*, defaults to all but text):
+            The encoders to convert.
+        dtype (`torch.dtype`, *optional*):
+            Type of all weights; that of the language model when `None`.
+        max_shard_size (`str`, *optional*, defaults to `"2GB"`):
+            The largest file, and about the memory that is needed.
+
+    Raises:
+        ValueError: when checkpoints, vocabulary and configuration do not fit, or a folder holds something already.
+    """
+    if adapter_output:
+        check_adapter_output(output, adapter_output, delta)
+    language_folder = local_folder(language_model, "--language-model")
+    delta_folder = local_folder(vicuna_delta, "--vicuna-delta") if vicuna_delta else None
+    own_config = AutoConfig.from_pretrained(language_folder, trust_remote_code=False)
+    text_config = AutoConfig.from_pretrained(delta_folder, trust_remote_code=False) if delta_folder else own_config
+    if own_config.vocab_size > text_config.vocab_size:
+        raise ValueError(
+            f"--language-model {language_model} has a vocabulary of {own_config.vocab_size}, --vicuna-delta {vicuna_delta} "
+            f"only one of {text_config.vocab_size}. {VOCABULARY_HINT}"
+        )
+    text_config.name_or_path = ""  # a path of this machine says nothing on the Hub
+    processor = build_processor(delta_folder or language_folder, text_config.vocab_size, chat_template)
+    config = PandaGPTConfig(
+        imagebind_config=read_imagebind_config(imagebind_config, modalities or PandaGPTConfig().modalities),
+        text_config=text_config,
+        modality_scales=ORIGINAL_MODALITY_SCALES if delta else None,
+        **{f"{name}_token_id": getattr(processor, f"{name}_token_id") for name in MEDIA_TYPES},
+    )
+    model = build_on_meta(PandaGPTForConditionalGeneration, config)
+    model.generation_config = build_generation_config(delta_folder or language_folder, config, processor)
+    shapes = shapes_of(model)
+    prefix = model.model.language_model.base_model_prefix
+
+    weights = open_checkpoint(language_folder)
+    language_shapes = {name: shapes[name] for name in shapes if name.startswith((LANGUAGE_MODEL, "lm_head."))}
+
+    def match_language(checkpoint: Any, vocabulary_size: int) -> dict[str, LazyTensor]:
+        return match_language_model(checkpoint, language_shapes, prefix, vocabulary_size, config.tie_word_embeddings)
+
+    tensors = match_language(weights, own_config.vocab_size)
+    if delta_folder:
+        differences = match_language(open_checkpoint(delta_folder), text_config.vocab_size)
+        tensors = {name: add_delta(tensor, differences[name]) for name, tensor in tensors.items()}
+
+    encoder = "model.imagebind."
+    encoder_shapes = {name.removeprefix(encoder): shapes[name] for name in shapes if name.startswith(encoder)}
+    absent = [name for name in MODALITIES if name not in config.modalities]
+    matched = match_imagebind(open_checkpoint(imagebind), encoder_shapes, absent)
+    tensors |= {encoder + name: tensor for name, tensor in matched.items()}
+
+    tensors |= fresh_projector(config)
+    adapter = match_delta(open_checkpoint(delta), shapes, prefix, lora_r) if delta else {}
+    if not adapter_output:
+        tensors = merge_adapter(tensors, adapter, lora_alpha / lora_r)
+
+    with (
+        finished_folder(output) as folder,
+        finished_folder(adapter_output) if adapter_output else nullcontext() as adapter_folder,
+    ):
+        write_model(model, tensors, dtype or weights.dtype, folder, max_shard_size)
+        processor.save_pretrained(folder)
+        if adapter_folder:
+            write_adapter(adapter, str(output.absolute()), lora_r, lora_alpha, adapter_folder)
+            processor.save_pretrained(adapter_folder)
+
+
+def check_adapter_output(output: Path, adapter_output: Path, delta: Path | None) -> None:
+    """Raises `ValueError` when there is no adapter to write, or when it and its base would lie in each other."""
+    if delta is None:
+        raise ValueError(f"--adapter-output {adapter_output} needs --delta: without it there is no adapter to write.")
+    base, adapter = output.absolute(), adapter_output.absolute()
+    if base == adapter or base in adapter.parents or adapter in base.parents:
+        raise ValueError(f"--output {output} and --adapter-output {adapter_output} must lie apart from each other.")
+
+
+def local_folder(name: str, option: str) -> Path:
+    """The folder of that name, or the Hub's model, fetched. Raises `ValueError` when there is neither."""
+    if Path(name).is_dir():
+        return Path(name)
+    try:
+        described = ["*.json", "*.model", "*.txt", "*.jinja"]
+        folder = Path(snapshot_download(name, allow_patterns=[*described, "*.safetensors"], ignore_patterns="*/*"))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(name, allow_patterns=[*described, "*.bin"], ignore_patterns="*/*"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{option} {name} is neither a folder nor a model that the Hub gives: {error}") from error
+    return folder
+
+
+def load_clip_tokenizer(source: str) -> Any:
+    """CLIP's tokenizer out of a folder, the Hub, or the BPE file that ImageBind ships."""
+    from processing.processing_imagebind import clip_tokenizer_from_bpe
+
+    return clip_tokenizer_from_bpe(source) if Path(source).is_file() else AutoTokenizer.from_pretrained(source)
+
+
+def build_processor(folder: Path, vocabulary_size: int, chat_template: str | None) -> Any:
+    """
+    The processor around a language model's tokenizer, to which the placeholders are added.
+    Raises `ValueError` when the tokenizer has more tokens than the language model.
+    """
+    from processing.processing_pandagpt import PandaGPTProcessor
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    last = max(tokenizer.get_vocab().values())
+    if last >= vocabulary_size:
+        raise ValueError(
+            f"{folder}: the tokenizer's ids reach {last} ({tokenizer.convert_ids_to_tokens(last)!r}), but config.json "
+            f"says a vocabulary of {vocabulary_size}. {VOCABULARY_HINT}"
+        )
+    PandaGPTProcessor.add_placeholder_tokens(tokenizer)
+    return PandaGPTProcessor(tokenizer=tokenizer, chat_template=read_chat_template(chat_template, tokenizer))
+
+
+def read_chat_template(choice: str | None, tokenizer: Any) -> str:
+    """
+    A chat template's source. Without a `choice`, ChatML where the vocabulary has `<|im_start|>`, else the original's.
+    Raises `ValueError` when `choice` is neither a known name nor a file.
+    """
+    if choice is None:
+        choice = "chatml" if "<|im_start|>" in tokenizer.get_vocab() else "vicuna_v0"
+    known = {file.stem: file for file in sorted(CHAT_TEMPLATES.glob("*.jinja"))}
+    file = known.get(choice, Path(choice))
+    if not file.is_file():
+        raise ValueError(f"--chat-template {choice} is neither one of {list(known)} nor a file.")
+    return file.read_text()
+
+
+def build_generation_config(folder: Path, config: Any, processor: Any) -> GenerationConfig:
+    """
+    The ids that begin, end and pad an answer, and those that can never be in one. What the language model's own
+    repository says about sampling is not taken over: its temperature was chosen for another model.
+    """
+    if (folder / "generation_config.json").is_file():
+        own = GenerationConfig.from_pretrained(folder)
+    else:
+        own = GenerationConfig.from_model_config(config.text_config)
+    ends = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
+    vocabulary = processor.tokenizer.get_vocab()
+    stops = [vocabulary.get(piece) for mark, piece in STOP_PIECES.items() if mark in processor.chat_template]
+    return GenerationConfig(
+        bos_token_id=own.bos_token_id,
+        eos_token_id=list(dict.fromkeys(token for token in [*ends, *stops] if token is not None)),
+        pad_token_id=processor.tokenizer.pad_token_id,
+        suppress_tokens=[i for i in config.placeholder_token_ids if i < config.text_config.vocab_size] or None,
+    )
+
+
+def build_on_meta(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> Any:
+    """The model without memory for its weights."""
+    with torch.device("meta"):
+        return model_class(config)
+
+
+def shapes_of(model: PreTrainedModel) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of what is saved of a model: tied weights once."""
+    tied = model.all_tied_weights_keys
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if name not in tied}
+
+
+def fresh_projector(config: Any) -> dict[str, LazyTensor]:
+    """The projector as a new model has it, from a fixed seed."""
+    shape = (config.text_config.hidden_size, config.imagebind_config.projection_dim)
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.empty(shape).normal_(std=config.initializer_range, generator=generator)
+    bias = torch.zeros(shape[0])
+    return {
+        "model.projector.weight": LazyTensor(shape, weight.dtype, lambda: weight),
+        "model.projector.bias": LazyTensor((shape[0],), bias.dtype, lambda: bias),
+    }
+
+
+def merge_adapter(
+    tensors: dict[str, LazyTensor], adapter: dict[str, LazyTensor], scaling: float
+) -> dict[str, LazyTensor]:
+    """The tensors with the adapter's projector, and its LoRA added to the projections."""
+    merged = tensors | {name: tensor for name, tensor in adapter.items() if ".lora_" not in name}
+    for name in adapter:
+        if name.endswith(".lora_A.weight"):
+            module = name.removesuffix(".lora_A.weight")
+            weight, lora_b = tensors[f"{module}.weight"], adapter[f"{module}.lora_B.weight"]
+            merged[f"{module}.weight"] = merge_lora(weight, adapter[name], lora_b, scaling)
+    return merged
+
+
+@contextmanager
+def finished_folder(path: Path) -> Iterator[Path]:
+    """
+    Gives a folder beside `path` that takes its name when the block has ended well, and is removed when it has not.
+    Raises `ValueError` when `path` is a file or a folder that is not empty.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"{path} exists already and is not an empty folder.")
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.absolute().parent) as parent:
+        # Temporary folders are closed to others; one made within has the usual permissions.
+        folder = Path(parent) / path.name
+        folder.mkdir()
+        yield folder
+        if path.exists():
+            path.rmdir()
+        folder.rename(path)
+
+
+def write_model(
+    model: PreTrainedModel,
+    tensors: dict[str, LazyTensor],
+    dtype: torch.dtype,
+    folder: Path,
+    max_shard_size: str,
+) -> None:
+    """Writes configuration, code and weights, as `model.save_pretrained` would if it held the weights."""
+    config: Any = model.config
+    config.architectures = [type(model).__name__]
+    config.dtype = dtype
+    custom_object_save(model, folder, config=config)
+    config.save_pretrained(folder)
+    if model.can_generate():
+        model.generation_config.save_pretrained(folder)
+    write_weights(tensors, dtype, folder, max_shard_size)
+
+
+def write_weights(tensors: dict[str, LazyTensor], dtype: torch.dtype, folder: Path, max_shard_size: str) -> None:
+    """Writes `model.safetensors`, or its shards and their index. Raises `ValueError` as [`cast`]."""
+    empty = {name: torch.empty(tensor.shape, dtype=dtype, device="meta") for name, tensor in tensors.items()}
+    plan = split_torch_state_dict_into_shards(
+        empty, filename_pattern="model{suffix}.safetensors", max_shard_size=max_shard_size
+    )
+    with tqdm(total=plan.metadata["total_size"], unit="B", unit_scale=True, desc="Writing weights") as bar:
+        for file, names in plan.filename_to_tensors.items():
+            shard = {}
+            for name in names:
+                shard[name] = cast(name, tensors[name].read(), dtype)
+                bar.update(shard[name].nbytes)
+            save_file(shard, folder / file, metadata={"format": "pt"})
+            del shard
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+
+def cast(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The tensor in another type. Raises `ValueError` when it has values that do not fit in there."""
+    result = tensor.to(dtype)
+    if result.dtype != tensor.dtype and not result.isfinite().all():
+        raise ValueError(
+            f"{name} has values (up to {tensor.abs().max():.3g}) that {dtype} cannot hold: choose another --dtype. If "
+            "they are no numbers at all, the checkpoint is damaged."
+        )
+    return result.contiguous()
+
+
+def write_adapter(adapter: dict[str, LazyTensor], base: str, rank: int, alpha: int, folder: Path) -> None:
+    """Writes LoRA and projector as PEFT does."""
+    LoraConfig(
+        base_model_name_or_path=base,
+        task_type="CAUSAL_LM",
+        inference_mode=True,
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=0.1,
+        target_modules=LORA_TARGETS,
+        modules_to_save=["projector"],
+    ).save_pretrained(str(folder))
+    weights = {f"base_model.model.{name}": tensor.read().contiguous() for name, tensor in adapter.items()}
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def convert(
+    imagebind: Annotated[Path, typer.Option(help="ImageBind's checkpoint, such as imagebind_huge.pth.")],
+    output: Annotated[Path, typer.Option(help="Folder to write: new, or empty.")],
+    language_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR_OR_ID", help="LLaMA, Vicuna or another causal language model. ImageBind alone without."
+        ),
+    ] = None,
+    vicuna_delta: Annotated[
+        str | None, typer.Option(metavar="DIR_OR_ID", help="What Vicuna adds to LLaMA, of the same size.")
+    ] = None,
+    delta: Annotated[
+        Path | None,
+        typer.Option(help="PandaGPT's pytorch_model.pt (LoRA and projector). The projector is fresh without."),
+    ] = None,
+    adapter_output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for LoRA and projector as a PEFT adapter; --output is its base then. Merged without."
+        ),
+    ] = None,
+    imagebind_config: Annotated[
+        Path | None,
+        typer.Option(help="JSON of ImageBind's constructor arguments, for other sizes than imagebind_huge."),
+    ] = None,
+    lora_r: Annotated[int, typer.Option(min=1, help="Rank of the delta's LoRA.")] = 32,
+    lora_alpha: Annotated[int, typer.Option(min=1, help="Scale of the delta's LoRA: alpha / r.")] = 32,
+    clip_tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR_OR_ID_OR_BPE_FILE",
+            help=f"Text vocabulary of ImageBind alone; {DEFAULT_CLIP_TOKENIZER} without.",
+        ),
+    ] = None,
+    chat_template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_FILE",
+            help="chatml, vicuna_v0 or a Jinja file. Without: chatml if there is an <|im_start|>, else vicuna_v0.",
+        ),
+    ] = None,
+    modalities: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Encoders to convert, of {','.join(MODALITIES)}. Without: all; with a language model not text."
+        ),
+    ] = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Type of all weights; auto is the language model's own, or that of ImageBind alone."),
+    ] = "auto",
+    max_shard_size: Annotated[
+        str, typer.Option(help="Largest file of weights, and about the memory that is needed.")
+    ] = "2GB",
+) -> None:
+    """Turn ImageBind, a language model and PandaGPT's delta into folders for the Hub."""
+    common: dict[str, Any] = {
+        "imagebind_config": imagebind_config,
+        "modalities": modalities.split(",") if modalities else None,
+        "dtype": None if dtype == "auto" else getattr(torch, dtype),
+        "max_shard_size": max_shard_size,
+    }
+    only_pandagpt = {"--vicuna-delta": vicuna_delta, "--delta": delta, "--adapter-output": adapter_output}
+    only_pandagpt["--chat-template"] = chat_template
+    try:
+        if language_model is None:
+            if given := [option for option, value in only_pandagpt.items() if value]:
+                raise ValueError(f"{', '.join(given)} can only be given with --language-model.")
+            convert_imagebind(imagebind, output, clip_tokenizer=clip_tokenizer or DEFAULT_CLIP_TOKENIZER, **common)
+        else:
+            if clip_tokenizer:
+                raise ValueError("--clip-tokenizer is for ImageBind alone: PandaGPT has no text encoder of its own.")
+            convert_pandagpt(
+                imagebind,
+                language_model,
+                output,
+                vicuna_delta=vicuna_delta,
+                delta=delta,
+                adapter_output=adapter_output,
+                lora_r=lora_r,
+                lora_alpha=lora_alpha,
+                chat_template=chat_template,
+                **common,
+            )
+    except (OSError, ValueError) as error:
+        print(f"pandagpt convert: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+    print(f"Written: {' and '.join(str(folder) for folder in (output, adapter_output) if folder)}")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """
+    The command `pandagpt convert`.
+
+    Args:
+        argv (`list[str]`, *optional*):
+            The arguments after `convert`; those of the process when `None`.
+
+    Raises:
+        SystemExit: with the code 2, after a message, when something does not fit.
+    """
+    try:
+        app(argv, prog_name="pandagpt convert")
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
+if __name__ == "__main__":
+    main()
