@@ -58,6 +58,7 @@ from .original_checkpoint_mapping import (
     VOCABULARY_HINT,
     LazyTensor,
     add_delta,
+    dtype_of,
     match_delta,
     match_imagebind,
     match_language_model,
@@ -108,14 +109,12 @@ def convert_imagebind(
     """
     from processing.processing_imagebind import ImageBindProcessor
 
-    checkpoint = open_checkpoint(imagebind)
     config = read_imagebind_config(imagebind_config, modalities or list(MODALITIES))
     model = build_on_meta(ImageBindModel, config)
-    absent = [name for name in MODALITIES if name not in config.modalities]
-    tensors = match_imagebind(checkpoint, shapes_of(model), absent)
+    tensors = match_imagebind(open_checkpoint(imagebind), shapes_of(model), absent_modalities(model))
     processor = ImageBindProcessor(tokenizer=load_clip_tokenizer(clip_tokenizer))
     with finished_folder(output) as folder:
-        write_model(model, tensors, dtype or checkpoint.dtype, folder, max_shard_size)
+        write_model(model, tensors, dtype or dtype_of(tensors), folder, max_shard_size)
         processor.save_pretrained(folder)
 
 
@@ -170,15 +169,10 @@ def convert_pandagpt(
         check_adapter_output(output, adapter_output, delta)
     language_folder = local_folder(language_model, "--language-model")
     delta_folder = local_folder(vicuna_delta, "--vicuna-delta") if vicuna_delta else None
-    own_config = AutoConfig.from_pretrained(language_folder, trust_remote_code=False)
-    text_config = AutoConfig.from_pretrained(delta_folder, trust_remote_code=False) if delta_folder else own_config
-    if own_config.vocab_size > text_config.vocab_size:
-        raise ValueError(
-            f"--language-model {language_model} has a vocabulary of {own_config.vocab_size}, --vicuna-delta {vicuna_delta} "
-            f"only one of {text_config.vocab_size}. {VOCABULARY_HINT}"
-        )
+    described = delta_folder or language_folder
+    text_config = AutoConfig.from_pretrained(described, trust_remote_code=False)
     text_config.name_or_path = ""  # a path of this machine says nothing on the Hub
-    processor = build_processor(delta_folder or language_folder, text_config.vocab_size, chat_template)
+    processor = build_processor(described, text_config.vocab_size, chat_template)
     config = PandaGPTConfig(
         imagebind_config=read_imagebind_config(imagebind_config, modalities or PandaGPTConfig().modalities),
         text_config=text_config,
@@ -186,29 +180,13 @@ def convert_pandagpt(
         **{f"{name}_token_id": getattr(processor, f"{name}_token_id") for name in MEDIA_TYPES},
     )
     model = build_on_meta(PandaGPTForConditionalGeneration, config)
-    model.generation_config = build_generation_config(delta_folder or language_folder, config, processor)
-    shapes = shapes_of(model)
+    model.generation_config = build_generation_config(described, config, processor)
+
+    tensors = gather_language_model(model, language_folder, delta_folder)
+    dtype = dtype or dtype_of(tensors)
+    tensors |= gather_imagebind(model, imagebind) | fresh_projector(config)
     prefix = model.model.language_model.base_model_prefix
-
-    weights = open_checkpoint(language_folder)
-    language_shapes = {name: shapes[name] for name in shapes if name.startswith((LANGUAGE_MODEL, "lm_head."))}
-
-    def match_language(checkpoint: Any, vocabulary_size: int) -> dict[str, LazyTensor]:
-        return match_language_model(checkpoint, language_shapes, prefix, vocabulary_size, config.tie_word_embeddings)
-
-    tensors = match_language(weights, own_config.vocab_size)
-    if delta_folder:
-        differences = match_language(open_checkpoint(delta_folder), text_config.vocab_size)
-        tensors = {name: add_delta(tensor, differences[name]) for name, tensor in tensors.items()}
-
-    encoder = "model.imagebind."
-    encoder_shapes = {name.removeprefix(encoder): shapes[name] for name in shapes if name.startswith(encoder)}
-    absent = [name for name in MODALITIES if name not in config.modalities]
-    matched = match_imagebind(open_checkpoint(imagebind), encoder_shapes, absent)
-    tensors |= {encoder + name: tensor for name, tensor in matched.items()}
-
-    tensors |= fresh_projector(config)
-    adapter = match_delta(open_checkpoint(delta), shapes, prefix, lora_r) if delta else {}
+    adapter = match_delta(open_checkpoint(delta), shapes_of(model), prefix, lora_r) if delta else {}
     if not adapter_output:
         tensors = merge_adapter(tensors, adapter, lora_alpha / lora_r)
 
@@ -216,7 +194,7 @@ def convert_pandagpt(
         finished_folder(output) as folder,
         finished_folder(adapter_output) if adapter_output else nullcontext() as adapter_folder,
     ):
-        write_model(model, tensors, dtype or weights.dtype, folder, max_shard_size)
+        write_model(model, tensors, dtype, folder, max_shard_size)
         processor.save_pretrained(folder)
         if adapter_folder:
             write_adapter(adapter, str(output.absolute()), lora_r, lora_alpha, adapter_folder)
@@ -250,16 +228,27 @@ def load_clip_tokenizer(source: str) -> Any:
     """CLIP's tokenizer out of a folder, the Hub, or the BPE file that ImageBind ships."""
     from processing.processing_imagebind import clip_tokenizer_from_bpe
 
-    return clip_tokenizer_from_bpe(source) if Path(source).is_file() else AutoTokenizer.from_pretrained(source)
+    return (
+        clip_tokenizer_from_bpe(source)
+        if Path(source).is_file()
+        else AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    )
 
 
 def build_processor(folder: Path, vocabulary_size: int, chat_template: str | None) -> Any:
     """
     The processor around a language model's tokenizer, to which the placeholders are added.
-    Raises `ValueError` when the tokenizer has more tokens than the language model.
+    Raises `ValueError` when the tokenizer has more tokens than the language model, or is one that would be misread.
     """
     from processing.processing_pandagpt import PandaGPTProcessor
 
+    settings = folder / "tokenizer_config.json"
+    if settings.is_file() and "LLaMATokenizer" in settings.read_text():
+        raise ValueError(
+            f"{settings} is of the first conversions of LLaMA, whose tokenizer would now give other ids without a "
+            'warning. Correct "tokenizer_class" to "LlamaTokenizer", "bos_token" to "<s>", "eos_token" to "</s>" and '
+            '"unk_token" to "<unk>".'
+        )
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     last = max(tokenizer.get_vocab().values())
     if last >= vocabulary_size:
@@ -294,13 +283,13 @@ def build_generation_config(folder: Path, config: Any, processor: Any) -> Genera
         own = GenerationConfig.from_pretrained(folder)
     else:
         own = GenerationConfig.from_model_config(config.text_config)
+    tokenizer, vocabulary = processor.tokenizer, processor.tokenizer.get_vocab()
     ends = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
-    vocabulary = processor.tokenizer.get_vocab()
     stops = [vocabulary.get(piece) for mark, piece in STOP_PIECES.items() if mark in processor.chat_template]
     return GenerationConfig(
-        bos_token_id=own.bos_token_id,
-        eos_token_id=list(dict.fromkeys(token for token in [*ends, *stops] if token is not None)),
-        pad_token_id=processor.tokenizer.pad_token_id,
+        bos_token_id=own.bos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id,
+        eos_token_id=[i for i in dict.fromkeys([*ends, tokenizer.eos_token_id, *stops]) if i is not None],
+        pad_token_id=tokenizer.pad_token_id,
         suppress_tokens=[i for i in config.placeholder_token_ids if i < config.text_config.vocab_size] or None,
     )
 
@@ -315,6 +304,49 @@ def shapes_of(model: PreTrainedModel) -> dict[str, tuple[int, ...]]:
     """Names and shapes of what is saved of a model: tied weights once."""
     tied = model.all_tied_weights_keys
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if name not in tied}
+
+
+def gather_language_model(
+    model: PandaGPTForConditionalGeneration, folder: Path, delta_folder: Path | None
+) -> dict[str, LazyTensor]:
+    """
+    The language model's tensors, with Vicuna's delta added where there is one. Raises `ValueError` when they do not fit
+    the model, or when the delta has fewer tokens than what it is added to.
+    """
+    config: Any = model.config
+    shapes = {name: s for name, s in shapes_of(model).items() if name.startswith((LANGUAGE_MODEL, "lm_head."))}
+    size, own_size = (
+        config.text_config.vocab_size,
+        AutoConfig.from_pretrained(folder, trust_remote_code=False).vocab_size,
+    )
+    if own_size > size:
+        raise ValueError(
+            f"--vicuna-delta {delta_folder} has a vocabulary of {size}, less than that of --language-model {folder}, "
+            f"{own_size}. {VOCABULARY_HINT}"
+        )
+
+    def gather(source: Path, vocabulary_size: int) -> dict[str, LazyTensor]:
+        prefix = model.model.language_model.base_model_prefix
+        return match_language_model(
+            open_checkpoint(source), shapes, prefix, vocabulary_size, config.tie_word_embeddings
+        )
+
+    tensors = gather(folder, own_size)
+    if delta_folder is None:
+        return tensors
+    differences = gather(delta_folder, size)
+    return {name: add_delta(tensor, differences[name]) for name, tensor in tensors.items()}
+
+
+def gather_imagebind(model: PandaGPTForConditionalGeneration, file: Path) -> dict[str, LazyTensor]:
+    """ImageBind's tensors, by their names in PandaGPT. Raises `ValueError` when they do not fit the model."""
+    matched = match_imagebind(open_checkpoint(file), shapes_of(model.model.imagebind), absent_modalities(model))
+    return {f"model.imagebind.{name}": tensor for name, tensor in matched.items()}
+
+
+def absent_modalities(model: Any) -> list[str]:
+    """The modalities that a model has no encoder for."""
+    return [name for name in MODALITIES if name not in model.config.modalities]
 
 
 def fresh_projector(config: Any) -> dict[str, LazyTensor]:

@@ -327,6 +327,7 @@ class ImageBindEncoder(ImageBindPreTrainedModel):
     """
 
     config: ImageBindEncoderConfig
+    main_input_name = "values"
     embeddings_class: type[nn.Module] = ImageBindPatchEmbeddings
     _input_embed_layer = "patch_embedding"
 
@@ -367,7 +368,6 @@ class ImageBindVisionModel(ImageBindEncoder):
     """Encoder of pictures `(n, 3, 224, 224)` and of video clips `(n, 3, 2, 224, 224)`."""
 
     config: ImageBindVisionConfig
-    main_input_name = "pixel_values"
     input_modalities = ["image", "video"]
     embeddings_class = ImageBindVisionEmbeddings
 
@@ -376,7 +376,6 @@ class ImageBindTextModel(ImageBindEncoder):
     """Encoder of text `(n, tokens)`: causal, and read where the highest id stands, which is the end of text."""
 
     config: ImageBindTextConfig
-    main_input_name = "input_ids"
     input_modalities = ["text"]
     embeddings_class = ImageBindTextEmbeddings
     _input_embed_layer = "token_embedding"
@@ -399,7 +398,6 @@ class ImageBindAudioModel(ImageBindEncoder):
     """Encoder of log-mel spectrograms `(n, 1, 128, 204)`."""
 
     config: ImageBindAudioConfig
-    main_input_name = "input_features"
     input_modalities = ["audio"]
 
 
@@ -407,7 +405,6 @@ class ImageBindDepthModel(ImageBindEncoder):
     """Encoder of depth maps `(n, 1, 224, 224)`."""
 
     config: ImageBindDepthConfig
-    main_input_name = "depth_values"
     input_modalities = ["image"]
 
 
@@ -415,7 +412,6 @@ class ImageBindThermalModel(ImageBindEncoder):
     """Encoder of thermal pictures `(n, 1, 224, 224)`."""
 
     config: ImageBindThermalConfig
-    main_input_name = "thermal_values"
     input_modalities = ["image"]
 
 
@@ -423,7 +419,6 @@ class ImageBindImuModel(ImageBindEncoder):
     """Encoder of motion recordings `(n, 6, 2000)`."""
 
     config: ImageBindImuConfig
-    main_input_name = "imu_values"
     input_modalities = ["image"]
     embeddings_class = ImageBindImuEmbeddings
 

@@ -136,11 +136,6 @@ class Checkpoint:
     source: str
     tensors: dict[str, LazyTensor]
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """`torch.dtype`: the type of its largest tensor."""
-        return max(self.tensors.values(), key=lambda tensor: tensor.numel).dtype
-
 
 class Origin(NamedTuple):
     """The original's tensor, or one of so many equal blocks of its rows, that one of ours comes from."""
@@ -269,6 +264,11 @@ def refuse_type(path: Path, key: str, dtype: str) -> str:
         f"{path}: {key} is of type {dtype}, expected float16, bfloat16, float32 or float64. Is it a quantised "
         "checkpoint? Give the unquantised one."
     )
+
+
+def dtype_of(tensors: dict[str, LazyTensor]) -> torch.dtype:
+    """The type of the largest of some tensors."""
+    return max(tensors.values(), key=lambda tensor: tensor.numel).dtype
 
 
 def match(

@@ -66,17 +66,11 @@ def main(fixtures: str, merged: str, base: str, adapter: str, imagebind: str) ->
         processor = AutoProcessor.from_pretrained(folder, **trust)
         chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}]
         found[f"{name} prompt"] = processor.apply_chat_template(chat, add_generation_prompt=True)
-    encoder, processor = (
-        AutoModel.from_pretrained(imagebind, **trust),
-        AutoProcessor.from_pretrained(imagebind, **trust),
-    )
+    processor = AutoProcessor.from_pretrained(imagebind, **trust)
     with torch.no_grad():
-        found["text_embeds"] = list(
-            encoder(**processor(text=["a dog", "a bird"], return_tensors="pt")).text_embeds.shape
-        )
-    found["sources"] = sorted(
-        name for name in sys.modules if name.split(".")[0] in {"modeling_pandagpt", "processing"}
-    )
+        output = AutoModel.from_pretrained(imagebind, **trust)(**processor(text=["a", "b"], return_tensors="pt"))
+    found["text_embeds"] = list(output.text_embeds.shape)
+    found["sources"] = sorted(set(sys.modules) & {"modeling_pandagpt", "processing", "pandagpt"})
     print(json.dumps(found))
 
 

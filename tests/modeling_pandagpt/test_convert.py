@@ -1,10 +1,11 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
-"""The converter: what it writes loads anywhere and computes what the original did, and what does not fit is refused."""
+"""The converter: what it writes loads anywhere and computes what the original did; what does not fit is refused."""
 
 import json
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -80,7 +81,7 @@ def altered(tmp_path, llama):
     def make(weights: dict[str, torch.Tensor | None] | None = None, name: str = "llama", **config) -> Path:
         folder = tmp_path / name
         shutil.copytree(llama, folder)
-        (folder / "pytorch_model.bin").unlink(missing_ok=True)
+        (folder / "pytorch_model.bin").unlink()
         state_dict = load_file(llama / "model.safetensors") | (weights or {})
         kept = {key: tensor for key, tensor in state_dict.items() if tensor is not None}
         save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
@@ -196,9 +197,10 @@ class TestSources:
     def test_files_of_a_language_model(self, kind, encoder, llama, delta, converted, output, tmp_path):
         folder = tmp_path / "llama"
         shutil.copytree(llama, folder)
-        for name in ("model.safetensors", "pytorch_model.bin"):
-            (folder / name).unlink(missing_ok=True)
-        write_language_model(folder, load_file(llama / "model.safetensors"), kind)
+        (folder / "model.safetensors").unlink()
+        if kind != "bin":  # which is there, as transformers wrote it in 2023
+            (folder / "pytorch_model.bin").unlink()
+            write_language_model(folder, load_file(llama / "model.safetensors"), kind)
         convert(*encoder, "--language-model", folder, "--delta", delta, "--output", output)
         assert_same_weights(output, converted["merged"])
 
@@ -260,6 +262,18 @@ class TestSources:
         assert GenerationConfig.from_pretrained(output).suppress_tokens == [600, 601, 602, 603]
         assert PandaGPTConfig.from_pretrained(output).text_config.vocab_size == 604
 
+    def test_llamas_own_vocabulary(self, encoder, altered, reference, output):
+        """The ids that the original has: 2277 ends an answer, and the placeholders lie beyond the vocabulary."""
+        rows = {key: torch.zeros(32000, 64) for key in ("model.embed_tokens.weight", "lm_head.weight")}
+        folder = altered(rows, vocab_size=32000)
+        for file in (reference / "llama_tokenizer" / "slow").iterdir():
+            shutil.copyfile(file, folder / file.name)
+        convert(*encoder, "--language-model", folder, "--output", output)
+        generation = GenerationConfig.from_pretrained(output)
+        assert (generation.bos_token_id, generation.eos_token_id) == (1, [2, 2277])
+        assert generation.suppress_tokens is None
+        assert PandaGPTConfig.from_pretrained(output).placeholder_token_ids == list(range(32000, 32006))
+
     def test_a_base_that_speaks_chatml(self, encoder, output, tmp_path):
         """Its embeddings are tied, its vocabulary is padded, and ## is an ordinary heading in it."""
         tokenizer = chatml_tokenizer()
@@ -300,9 +314,8 @@ class TestSources:
 
 
 def write_language_model(folder: Path, weights: dict[str, torch.Tensor], kind: str) -> None:
-    if kind.endswith("bin"):
-        old = kind.startswith("old")
-        torch.save(weights, folder / "pytorch_model.bin", _use_new_zipfile_serialization=not old)
+    if kind == "old bin":
+        torch.save(weights, folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
         return
     name, extension = ("model", "safetensors") if "safetensors" in kind else ("pytorch_model", "bin")
     keys = list(weights)
@@ -340,16 +353,18 @@ class TestInterruption:
         assert "layers.1.mlp.down_proj.weight" in message
         assert "1e+06" in message
 
-    def test_a_killed_run_leaves_no_folder_of_that_name(self, encoder, llama, output):
+    @pytest.mark.parametrize("interruption", [signal.SIGKILL, signal.SIGINT])
+    def test_an_interrupted_run_leaves_no_folder_of_that_name(self, interruption, encoder, llama, output):
         arguments = [*encoder, "--language-model", llama, "--max-shard-size", "20KB", "--output", output]
         command = [sys.executable, "-m", "modeling_pandagpt.convert_original_checkpoint", *map(str, arguments)]
         process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
         while process.poll() is None and not any(output.parent.glob(".model.*.partial/model/*.safetensors")):
             time.sleep(0.0005)
-        process.kill()
-        assert process.wait() < 0, "the run ended before it could be interrupted"
+        process.send_signal(interruption)
+        assert process.wait() != 0, "the run ended before it could be interrupted"
         left = list(output.parent.iterdir())
-        assert [(path.name[0], path.suffix) for path in left] == [(".", ".partial")]
+        killed = interruption == signal.SIGKILL  # with no chance to clean up
+        assert [(path.name[0], path.suffix) for path in left] == [(".", ".partial")] * killed
         convert(*arguments)
         assert (output / "model.safetensors.index.json").is_file()
         assert set(output.parent.iterdir()) == {output, *left}
@@ -382,13 +397,18 @@ class TestRefusals:
         assert "a vocabulary of 599" in message
         assert "--vicuna-delta" in message
 
+    def test_tokenizer_of_the_first_conversions(self, encoder, altered, output, refused):
+        folder = altered()
+        (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LLaMATokenizer", "eos_token": ""}')
+        message = refused(output, *encoder, "--language-model", folder)
+        assert f"{folder / 'tokenizer_config.json'} is of the first conversions of LLaMA" in message
+
     def test_vicuna_delta_of_another_size(self, encoder, llama, altered, output, refused):
-        wide = {
-            key: torch.zeros(*(2 * n for n in t.shape)) for key, t in load_file(llama / "model.safetensors").items()
-        }
-        base = altered(wide, "wide", hidden_size=128, intermediate_size=256, vocab_size=1200)
+        keys = ("model.embed_tokens.weight", "lm_head.weight")
+        wide = {key: torch.zeros(600, 128) for key in keys}
+        base = altered(wide, hidden_size=128)
         message = refused(output, *encoder, "--language-model", base, "--vicuna-delta", llama)
-        assert "(1200, 128), expected (1200, 64)" in message
+        assert "(600, 128), expected (600, 64)" in message
         assert "different sizes (7B and 13B)" in message
 
     def test_vicuna_delta_with_fewer_tokens(self, encoder, llama, altered, output, refused):
@@ -425,7 +445,7 @@ class TestRefusals:
 
     def test_size_of_imagebind(self, encoder, fixtures, output, refused):
         message = refused(output, *encoder[:2], "--clip-tokenizer", fixtures / "clip_tokenizer")
-        assert "modality_trunks.vision.blocks.10" in message
+        assert "missing keys: modality_trunks.audio.blocks.10." in message
         assert "Without --imagebind-config the sizes of imagebind_huge are expected" in message
 
     def test_imagebind_of_another_width(self, encoder, fixtures, output, refused, tmp_path):
@@ -487,7 +507,7 @@ class TestRefusals:
             def __reduce__(self):
                 return (Path.touch, (tmp_path / "harm",))
 
-        (tmp_path / "harm.pth").write_bytes(pickle.dumps({"weight": Harm()}))
+        (tmp_path / "harm.pth").write_bytes(pickle.dumps({"weight": Harm()}, protocol=2))
         torch.save({"weight": Harm()}, tmp_path / "zipped.pth")
         for name in ("harm.pth", "zipped.pth"):
             message = refused(output, "--imagebind", tmp_path / name, *encoder[2:])

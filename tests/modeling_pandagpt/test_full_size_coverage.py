@@ -1,5 +1,5 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
-"""Every tensor of the full-size checkpoints has exactly one destination of the right shape, and ours are all filled."""
+"""Every tensor of the full-size checkpoints has one destination of the right shape, and all of ours are filled."""
 
 import json
 from collections import defaultdict

@@ -1,0 +1,36 @@
+# `make chat` and `make test` are all that a newcomer needs: both set up .venv first where that is needed.
+.PHONY: setup chat test test-slow test-transformers lint format
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+# The stamp makes the installation run again only when one of these three files has changed.
+$(READY): pyproject.toml setup.cfg constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -c constraints.txt -e ".[train,eval,dev]"
+	touch $@
+
+setup: $(READY)
+
+chat: setup
+	$(BIN)/pandagpt chat "What do you see, and what do you hear?" \
+	    --image demo/examples/picture.png --audio demo/examples/sound.wav
+
+test: setup
+	$(BIN)/pytest -m "not slow" --ignore=tests/transformers_suite
+
+test-slow: setup
+	$(BIN)/pytest -m slow --ignore=tests/transformers_suite
+
+test-transformers: setup
+	$(BIN)/pytest tests/transformers_suite
+
+lint: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix

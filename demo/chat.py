@@ -1,0 +1,213 @@
+# Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
+"""Ask about pictures, videos, sounds and sensor readings in the terminal.
+
+One question, answered as the tokens come:
+
+```bash
+pandagpt chat "What do you see and hear?" --image picture.png --audio sound.wav --model path/or/hub-id
+```
+
+A conversation, where `/help` lists what can be typed, and one JSON object for each answer:
+
+```bash
+pandagpt chat --model path/or/hub-id
+pandagpt chat "What is this?" --thermal night.png --json
+```
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+from typer.core import TyperCommand
+
+
+KINDS = ("image", "video", "audio", "thermal", "depth", "imu")
+
+# What an unreadable file, or a kind of medium that the model has no encoder for, is refused with.
+REFUSALS = (OSError, TypeError, ValueError)
+
+HELP = f"""\
+/{" | /".join(KINDS)} FILE   give a file (or a URL) along with the next question
+/clear   forget the conversation
+/help    this list
+/exit    leave; the end of input does too
+Anything else is a question."""
+
+
+class _Ordered(TyperCommand):
+    """Keeps the order in which media of different kinds stand on the command line, as `ctx.meta["kinds"]`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        ctx.meta["kinds"] = [parameter.name for parameter in order if parameter.name in KINDS]
+        return super().parse_args(ctx, args)
+
+
+Media = Annotated[list[str] | None, typer.Option(metavar="FILE", help="May be given several times.")]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(cls=_Ordered)
+def chat(
+    ctx: typer.Context,
+    question: Annotated[str | None, typer.Argument(help="Without a question a conversation begins.")] = None,
+    model: Annotated[str | None, typer.Option(help="Hub id or folder; an untrained tiny model when left out.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the model on the Hub.")] = None,
+    image: Media = None,
+    video: Media = None,
+    audio: Media = None,
+    thermal: Media = None,
+    depth: Media = None,
+    imu: Media = None,
+    thermal_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Black and white of 16-bit thermal pictures."),
+    ] = None,
+    depth_unit: Annotated[
+        float | None, typer.Option(help="Metres a step of integer depth maps, such as 0.001.")
+    ] = None,
+    imu_rate: Annotated[float | None, typer.Option(help="Samples a second of motion files.")] = None,
+    system: Annotated[str | None, typer.Option(help="What the model is told before the first question.")] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
+    temperature: Annotated[float, typer.Option(min=0, help="0 always takes the likeliest token.")] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0, max=1, help="Sample among the likeliest of this mass.")] = 1.0,
+    top_k: Annotated[int, typer.Option(min=0, help="Sample among this many likeliest; 0 for all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"], typer.Option(help="Type of the weights.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="Such as cpu or cuda:0; auto takes what there is.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each answer, not streamed.")] = False,
+) -> None:
+    """Ask a question about any number of media, or hold a conversation."""
+    given = {"image": image, "video": video, "audio": audio, "thermal": thermal, "depth": depth, "imu": imu}
+    sources = {kind: iter(paths or ()) for kind, paths in given.items()}
+    media = [(kind, next(sources[kind])) for kind in ctx.meta["kinds"]]
+    if temperature == 0 and (top_p < 1 or top_k > 0):
+        _fail("--top-p and --top-k choose among samples: give a --temperature above 0 too.")
+    generation: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}
+    if temperature > 0:
+        generation |= {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+
+    reading: dict[str, dict[str, Any]] = {
+        "thermal_kwargs": {"value_range": thermal_range},
+        "depth_kwargs": {"depth_unit": depth_unit},
+        "imu_kwargs": {"sampling_rate": imu_rate},
+    }
+    reading = {kind: options for kind, options in reading.items() if None not in options.values()}
+
+    network, processor = _load(model, revision, dtype, device, seed)
+    terminal = _Terminal(network, processor, system, reading, generation, as_json)
+    if question is None:
+        terminal.converse(media)
+        return
+    try:
+        terminal.ask(question, media)
+    except REFUSALS as error:
+        _fail(str(error))
+
+
+def _load(model: str | None, revision: str | None, dtype: str, device: str, seed: int) -> tuple[Any, Any]:
+    # These take seconds to import: `--help` and a mistyped option need not wait for them.
+    import torch
+    from transformers import set_seed
+
+    from demo.conversation import load
+    from demo.untrained import build
+
+    set_seed(seed)
+    if model is None:
+        print("No --model was given: the tiny model that answers is untrained, its words are noise.", file=sys.stderr)
+        network: Any
+        network, processor = build()
+        network.to("cpu" if device == "auto" else device, None if dtype == "auto" else getattr(torch, dtype))
+        return network, processor
+    try:
+        return load(model, revision, dtype, device)
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+
+
+class _Terminal:
+    """One conversation in the terminal."""
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        system: str | None,
+        reading: dict[str, dict[str, Any]],
+        generation: dict[str, Any],
+        as_json: bool,
+    ):
+        from demo.conversation import Conversation
+
+        self.conversation = Conversation(model, processor, system, reading)
+        self.generation = generation
+        self.as_json = as_json
+
+    def ask(self, question: str, media: list[tuple[str, str]]) -> None:
+        """Print the answer, as it comes or as one JSON object."""
+        if not self.as_json:
+            self.conversation.ask(question, media, lambda text: print(text, end="", flush=True), **self.generation)
+            print(flush=True)
+            return
+        reply = dataclasses.asdict(self.conversation.ask(question, media, **self.generation))
+        reply["media"] = [{"type": kind, "source": source} for kind, source in media]
+        print(json.dumps(reply, ensure_ascii=False), flush=True)
+
+    def converse(self, media: list[tuple[str, str]]) -> None:
+        """Take questions and commands, a line each, until `/exit` or the end of input."""
+        prompt = "> " if sys.stdin.isatty() and sys.stdout.isatty() else ""
+        while True:
+            try:
+                command, _, argument = input(prompt).strip().partition(" ")
+            except EOFError:
+                return
+            if command == "/exit":
+                return
+            if command == "/help":
+                print(HELP)
+            elif command == "/clear":
+                self.conversation.clear()
+                media = []
+            elif command[:1] == "/" and command[1:] in KINDS and argument:
+                media = [*media, (command[1:], os.path.expanduser(argument.strip().strip("'\"")))]
+            elif command[:1] == "/":
+                print(f"Not understood: {command} {argument}\n{HELP}", file=sys.stderr)
+            elif command:
+                self._ask_on(f"{command} {argument}".strip(), media)
+                media = []
+
+    def _ask_on(self, question: str, media: list[tuple[str, str]]) -> None:
+        try:
+            self.ask(question, media)
+        except REFUSALS as error:
+            print(f"{error}\nThis question and its files are dropped; the conversation goes on.", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("\nStopped; the conversation goes on without this question.", file=sys.stderr)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"pandagpt chat: {message}", file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """
+    The command `pandagpt chat`.
+
+    Args:
+        argv (`list[str]`, *optional*):
+            The arguments after `chat`; those of the process when `None`.
+    """
+    app(argv, prog_name="pandagpt chat")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+# Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
+"""The front door: `from pandagpt import PandaGPTForConditionalGeneration`, and the command `pandagpt`.
+
+Nothing heavy is imported before a name or a command is used (PEP 562), so `pandagpt --help` answers at once. A command
+is handed on, all its arguments with it, to the `main(argv)` of the room that does the work.
+"""
+
+import functools
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+
+_ROOMS = {
+    "modeling_pandagpt": (
+        "ImageBindConfig",
+        "ImageBindModel",
+        "ImageBindPreTrainedModel",
+        "PandaGPTConfig",
+        "PandaGPTForConditionalGeneration",
+        "PandaGPTModel",
+        "PandaGPTPreTrainedModel",
+    ),
+    "processing": (
+        "ImageBindProcessor",
+        "PandaGPTDepthImageProcessor",
+        "PandaGPTDepthImageProcessorPil",
+        "PandaGPTFeatureExtractor",
+        "PandaGPTImageProcessor",
+        "PandaGPTImageProcessorPil",
+        "PandaGPTImuFeatureExtractor",
+        "PandaGPTProcessor",
+        "PandaGPTThermalImageProcessor",
+        "PandaGPTThermalImageProcessorPil",
+        "PandaGPTVideoProcessor",
+    ),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = sorted([*_ROOM_OF, "main"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _register()
+    return getattr(importlib.import_module(_ROOM_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+@functools.cache
+def _register() -> None:
+    """Make our classes known to the library's Auto classes, which then run no folder's copy of them."""
+    import transformers
+    from transformers.models.auto.video_processing_auto import AutoVideoProcessor  # the library's own door hides it
+
+    import modeling_pandagpt as modeling
+    import processing
+
+    picture_processors = {
+        "pil": processing.PandaGPTImageProcessorPil,
+        "torchvision": processing.PandaGPTImageProcessor,
+    }
+    video_processors = dict.fromkeys(picture_processors, processing.PandaGPTVideoProcessor)
+    for config, model, processor in (
+        (modeling.ImageBindConfig, modeling.ImageBindModel, processing.ImageBindProcessor),
+        (modeling.PandaGPTConfig, modeling.PandaGPTForConditionalGeneration, processing.PandaGPTProcessor),
+    ):
+        transformers.AutoConfig.register(config.model_type, config, exist_ok=True)
+        for auto_class in set(config().auto_map) - {"AutoConfig"}:
+            getattr(transformers, auto_class).register(config, model, exist_ok=True)
+        transformers.AutoProcessor.register(config, processor, exist_ok=True)
+        transformers.AutoFeatureExtractor.register(config, processing.PandaGPTFeatureExtractor, exist_ok=True)
+        transformers.AutoImageProcessor.register(config, image_processor_classes=picture_processors, exist_ok=True)
+        AutoVideoProcessor.register(config, video_processor_classes=video_processors, exist_ok=True)
+
+
+class _HandedOn(TyperCommand):
+    """A command that leaves every argument, `--help` included, to the room that runs it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.args = args
+        return args
+
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="PandaGPT for transformers."
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"pandagpt {version('pandagpt')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+@app.command(cls=_HandedOn)
+def chat(ctx: typer.Context) -> None:
+    """Ask about pictures, videos, sounds and sensor readings in the terminal."""
+    from demo.chat import main as run
+
+    run(ctx.args)
+
+
+@app.command(cls=_HandedOn)
+def convert(ctx: typer.Context) -> None:
+    """Turn the original's checkpoints into folders for the Hub."""
+    from modeling_pandagpt.convert_original_checkpoint import main as run
+
+    run(ctx.args)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()
