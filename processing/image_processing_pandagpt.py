@@ -55,11 +55,14 @@ class PandaGPTDepthImageProcessorKwargs(ImagesKwargs, total=False):
         Focal length of the camera in pixels of the depth map.
     baseline (`float`, *optional*, defaults to 0.075):
         Distance between the two eyes of the sensor in metres.
+    max_disparity (`float`, *optional*, defaults to 75.0):
+        Disparity, in pixels, that becomes 1; anything above it too.
     """
 
     depth_unit: float | int | None
     focal_length: float | int | None
     baseline: float | int | None
+    max_disparity: float | int | None
 
 
 class _PictureProcessor(BaseImageProcessor):
@@ -171,10 +174,10 @@ class _DepthDefaults(_PictureProcessor):
     depth_unit = None
     focal_length = 518.857901
     baseline = 0.075
+    max_disparity = 75.0
     image_mean = [0.0418]
     image_std = [0.0295]
-    rescale_factor = 1.0
-    do_rescale = True
+    do_rescale = False
     do_normalize = True
 
     def _read(  # type: ignore[override]
@@ -184,6 +187,7 @@ class _DepthDefaults(_PictureProcessor):
         depth_unit: float | None,
         focal_length: float,
         baseline: float,
+        max_disparity: float,
         input_data_format: Any = None,
         **kwargs: Any,
     ) -> np.ndarray:
@@ -199,10 +203,11 @@ class _DepthDefaults(_PictureProcessor):
         if not measured.any():
             raise ValueError("the depth map holds no measurement: no value is finite and above 0")
         depth = np.where(measured, depth, FARTHEST).clip(NEAREST, FARTHEST)
-        return (baseline * focal_length / depth).astype(np.float32)[None]
+        disparity = (baseline * focal_length / depth).clip(max=max_disparity)
+        return (disparity / max_disparity).astype(np.float32)[None]
 
     def _standardize_kwargs(self, *args: Any, **kwargs: Any) -> dict:
-        for name in ("depth_unit", "focal_length", "baseline"):
+        for name in ("depth_unit", "focal_length", "baseline", "max_disparity"):
             value = kwargs.get(name)
             if value is not None and not 0 < value < np.inf:
                 raise ValueError(f"{name} must be a positive number, got {value}")
@@ -260,8 +265,9 @@ class PandaGPTDepthImageProcessorPil(_DepthDefaults, PilBackend):
     """Depth maps for ImageBind's depth encoder; the reference. **Experimental.**
 
     Metres, clipped to [0.01, 50], become the disparity `baseline * focal_length / depth` (the published recipe of
-    ImageBind's authors), which is resized bicubically as floats, cropped, and normalised. The authors published
-    neither their mean and std nor any scale before them: the defaults are the values that the community uses.
+    ImageBind's authors), which is clipped to `max_disparity` and divided by it, resized bicubically as floats,
+    cropped, and normalised. The authors did not publish the last steps for ImageBind: 75, 0.0418 and 0.0295 belong
+    together in Omnivore, the same group's earlier model, and are what the community uses.
     A pixel that is 0, negative or not finite has no measurement and counts as farthest (50 m); fill such holes
     beforehand if you can, as the authors did.
 
@@ -276,10 +282,10 @@ class PandaGPTDepthImageProcessorPil(_DepthDefaults, PilBackend):
             In pixels of the depth map; the default is that of NYU Depth's Kinect at 640 x 480.
         baseline (`float`, *optional*, defaults to 0.075):
             In metres: 0.075 for a Kinect (v1 and v2), 0.095 for RealSense and Xtion.
-        rescale_factor (`float`, *optional*, defaults to 1.0):
-            Multiplied into the disparity before mean and std.
+        max_disparity (`float`, *optional*, defaults to 75.0):
+            In pixels: the disparity that becomes 1.
         image_mean (`list[float]`, *optional*, defaults to `[0.0418]`) and image_std (defaults to `[0.0295]`):
-            Of the rescaled disparity.
+            Of the disparity divided by `max_disparity`.
 
     Raises:
         `ValueError`: if a map cannot be read, has more than one channel, has no unit, or holds no measurement.

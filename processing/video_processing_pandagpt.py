@@ -157,7 +157,8 @@ class PandaGPTVideoProcessor(VideoProcessorMixin):
                 wanted = self._wanted(metadata, **options)
                 pictures = video_file.read(wanted.unique().tolist())
         else:
-            metadata = VideoMetadata(len(frames), fps or given.get("fps") or options["fps"])
+            rates = (fps or given.get("fps"), options["fps"], self.fps)  # None in a call means "not given"
+            metadata = VideoMetadata(len(frames), next(rate for rate in rates if rate is not None))
             wanted = self._wanted(metadata, **options)
             pictures = [_as_rgb(frames[index], options) for index in wanted.unique().tolist()]
         if len({picture.shape for picture in pictures}) > 1:

@@ -62,7 +62,7 @@ def npy(array: np.ndarray) -> bytes:
 
 
 def disparity(depth_in_metres: float) -> float:
-    return (0.075 * 518.857901 / depth_in_metres - 0.0418) / 0.0295
+    return (min(0.075 * 518.857901 / depth_in_metres, 75.0) / 75.0 - 0.0418) / 0.0295
 
 
 # Parity with the original
@@ -203,15 +203,15 @@ def test_depth_becomes_normalised_disparity(depth):
 def test_depth_is_resized_as_floats(depth):
     slope = 2.0 + np.linspace(0, 1, 448)[None].repeat(448, 0)
     values = depth(slope, return_tensors="pt", do_normalize=False).depth_values[0, 0]
-    expected = 0.075 * 518.857901 / (slope[::2, ::2] + slope[1::2, 1::2]) * 2
+    expected = 0.075 * 518.857901 / (slope[::2, ::2] + slope[1::2, 1::2]) * 2 / 75
     np.testing.assert_allclose(values[4:-4, 4:-4], expected[4:-4, 4:-4], rtol=1e-4)
     assert len(values[100].unique()) == 224  # 8 bits would leave fewer steps
 
 
 def test_camera_and_statistics_are_parameters():
     camera = PandaGPTDepthImageProcessorPil(focal_length=400, baseline=0.1, image_mean=[1.0], image_std=[2.0])
-    values = camera(np.full((224, 224), 4.0), return_tensors="pt", rescale_factor=0.5).depth_values
-    torch.testing.assert_close(values, torch.full((1, 1, 224, 224), (0.5 * 0.1 * 400 / 4 - 1) / 2))
+    values = camera(np.full((224, 224), 4.0), return_tensors="pt", max_disparity=20).depth_values
+    torch.testing.assert_close(values, torch.full((1, 1, 224, 224), (0.1 * 400 / 4 / 20 - 1) / 2))
 
 
 def test_depth_is_clipped_and_holes_are_far_away(depth):
