@@ -257,10 +257,11 @@ class ImageBindConfig(PreTrainedConfig):
         projection_dim (`int`, *optional*, defaults to 1024):
             Size of the shared space; every encoder projects to it.
         modalities (`list[str]`, *optional*, defaults to all six):
-            The encoders that exist, of `"vision"`, `"text"`, `"audio"`, `"depth"`, `"thermal"`, `"imu"`.
+            The encoders that exist, of `"vision"`, `"text"`, `"audio"`, `"depth"`, `"thermal"`, `"imu"`. With none of
+            them a PandaGPT can still be given `media_embeds`.
 
     Raises:
-        ValueError: for an unknown modality, or none.
+        ValueError: for an unknown modality.
     """
 
     model_type = "imagebind"
@@ -298,9 +299,9 @@ class ImageBindConfig(PreTrainedConfig):
         }
 
     def keep_modalities(self, modalities: Sequence[str]):
-        """Keeps these encoders only. Raises `ValueError` when one is unknown or absent, or when none would be left."""
+        """Keeps these encoders only. Raises `ValueError` when one is unknown or absent."""
         available = [name for name in MODALITIES if getattr(self, f"{name}_config") is not None]
-        if not modalities or not set(modalities) <= set(available):
+        if not set(modalities) <= set(available):
             raise ValueError(f"ImageBind: modalities must be some of {available}, got {list(modalities)}.")
         self.modalities = [name for name in available if name in modalities]
         for modality in set(available) - set(modalities):

@@ -310,8 +310,8 @@ def gather_language_model(
     model: PandaGPTForConditionalGeneration, folder: Path, delta_folder: Path | None
 ) -> dict[str, LazyTensor]:
     """
-    The language model's tensors, with Vicuna's delta added where there is one. Raises `ValueError` when they do not fit
-    the model, or when the delta has fewer tokens than what it is added to.
+    The language model's tensors, with Vicuna's delta added where there is one.
+    Raises `ValueError` when they do not fit the model, or the delta has fewer tokens than what it is added to.
     """
     config: Any = model.config
     shapes = {name: s for name, s in shapes_of(model).items() if name.startswith((LANGUAGE_MODEL, "lm_head."))}

@@ -162,6 +162,15 @@ class ImageBindLayer(GradientCheckpointingLayer):
         return nn.functional.dropout1d(branch.flatten(1).unsqueeze(1), self.drop_path).view_as(branch)
 
 
+def move_to(module: nn.Module, values: torch.Tensor) -> torch.Tensor:
+    """The values on the device of the module's weights and, unless they are integers, in their dtype."""
+    weight = next(module.parameters())
+    if values.is_floating_point():
+        values = values.to(weight.dtype)
+    # Offloaded weights are nowhere yet; their modules have hooks that move the inputs.
+    return values if weight.device.type == "meta" else values.to(weight.device)
+
+
 def interpolate_position_embedding(position_embedding: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """
     Bicubic interpolation of the patches' part of a position embedding made for a square grid.
@@ -183,6 +192,15 @@ def interpolate_position_embedding(position_embedding: torch.Tensor, height: int
     return torch.cat([position_embedding[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
 
 
+class ImageBindVisionPatchEmbedding(nn.Conv3d):
+    """Patches in space and time, as (n, hidden, rows, columns)."""
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        if pixel_values.ndim == 4:  # (images, 3, height, width): equal frames, so the kernel's sum over time is exact
+            return nn.functional.conv2d(pixel_values, self.weight.sum(dim=2), stride=self.stride[1:])
+        return super().forward(pixel_values).squeeze(2)  # (clips, 3, frames, height, width)
+
+
 class ImageBindVisionEmbeddings(nn.Module):
     """Patches in space and time, class token, positions, and the LayerNorm before the transformer."""
 
@@ -190,17 +208,15 @@ class ImageBindVisionEmbeddings(nn.Module):
         super().__init__()
         patch = (config.num_frames, config.patch_size, config.patch_size)
         num_patches = (config.image_size // config.patch_size) ** 2
-        self.patch_embedding = nn.Conv3d(config.num_channels, config.hidden_size, patch, stride=patch, bias=False)
+        self.patch_embedding = ImageBindVisionPatchEmbedding(
+            config.num_channels, config.hidden_size, patch, stride=patch, bias=False
+        )
         self.class_embedding = nn.Parameter(torch.empty(1, 1, config.hidden_size))
         self.position_embedding = nn.Parameter(torch.empty(1, num_patches + 1, config.hidden_size))
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        if pixel_values.ndim == 4:  # (images, 3, height, width): equal frames, so the kernel's sum over time is exact
-            stride = self.patch_embedding.stride[1:]
-            patches = nn.functional.conv2d(pixel_values, self.patch_embedding.weight.sum(dim=2), stride=stride)
-        else:  # (clips, 3, frames, height, width)
-            patches = self.patch_embedding(pixel_values).squeeze(2)
+        patches = self.patch_embedding(pixel_values)
         positions = interpolate_position_embedding(self.position_embedding, *patches.shape[-2:])
         patches = patches.flatten(2).transpose(1, 2)  # (n, patches, hidden)
         tokens = torch.cat([self.class_embedding.expand(len(patches), -1, -1), patches], dim=1)
@@ -500,8 +516,7 @@ class ImageBindModel(ImageBindPreTrainedModel):
             raise ValueError(
                 f"ImageBind's {modality} encoder takes {expected} dimensions, got the shape {tuple(values.shape)}."
             )
-        if modality != "text":
-            values = values.to(encoder.dtype)
+        values = move_to(encoder, values)
         outputs = encoder(values.flatten(0, 1) if has_clips else values, return_dict=True, **kwargs)
         embeds = nn.functional.normalize(outputs.pooler_output, dim=-1)
         outputs.pooler_output = embeds.unflatten(0, values.shape[:2]).mean(dim=1) if has_clips else embeds

@@ -23,7 +23,7 @@ from transformers.utils.generic import can_return_tuple
 from transformers.utils.import_utils import is_tracing
 
 from .configuration_pandagpt import MEDIA_TYPES, MODALITY_OF_MEDIA_TYPE, PandaGPTConfig
-from .modeling_imagebind import ImageBindModel
+from .modeling_imagebind import ImageBindModel, move_to
 
 
 # The model's inputs in the order of `media_types`.
@@ -147,7 +147,7 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
         """Encodes media of one kind; `pooler_output` becomes what each adds to its slot, `(n, hidden_size)`."""
         outputs = self._encode(media_type, values, **kwargs)
         scaled = outputs.pooler_output * self.config.modality_scales[media_type]
-        outputs.pooler_output = self.projector(scaled.to(self.projector.weight.dtype))
+        outputs.pooler_output = self.projector(move_to(self.projector, scaled))
         return outputs
 
     @can_return_tuple
@@ -246,22 +246,28 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
             [`PandaGPTMediaOutput`].
 
         Raises:
-            ValueError: when media and `media_types` (or placeholders) differ in number, with both counts by kind.
+            ValueError: when there is no medium, or when media and `media_types` (or placeholders) differ in number,
+                with both counts by kind.
         """
         inputs = (pixel_values, pixel_values_videos, input_features, thermal_values, depth_values, imu_values)
+        if all(values is None for values in inputs):
+            raise ValueError("encode_media was given no medium.")
         source = "media_types"
         if media_types is None:
             source = "the text's placeholders"
             media_types = types_of_placeholders(self.get_placeholder_types(input_ids, inputs_embeds))
         check_media_counts(media_types, [0 if values is None else len(values) for values in inputs], source)
-        device, dtype = self.imagebind.device, self.imagebind.dtype
-        media_types = media_types.to(device)
-        shape = (*media_types.shape, self.config.imagebind_config.projection_dim)
-        media_embeds = torch.zeros(shape, device=device, dtype=dtype)
-        for type_id, (media_type, values) in enumerate(zip(MEDIA_TYPES, inputs, strict=True), start=1):
-            if values is not None and len(values) > 0:
-                embeds = self._encode(media_type, values.to(device)).pooler_output
-                media_embeds = media_embeds.masked_scatter((media_types == type_id).unsqueeze(-1), embeds.to(dtype))
+        embeds = {
+            type_id: self._encode(media_type, values).pooler_output
+            for type_id, (media_type, values) in enumerate(zip(MEDIA_TYPES, inputs, strict=True), start=1)
+            if values is not None
+        }
+        first = next(iter(embeds.values()))
+        media_types = media_types.to(first.device)
+        media_embeds = first.new_zeros(*media_types.shape, first.shape[-1])
+        for type_id, of_type in embeds.items():
+            where = (media_types == type_id).unsqueeze(-1)
+            media_embeds = media_embeds.masked_scatter(where, of_type.to(media_embeds))
         return PandaGPTMediaOutput(media_embeds=media_embeds, media_types=media_types)
 
     def project_media(self, media_embeds: torch.FloatTensor, media_types: torch.LongTensor) -> torch.FloatTensor:
@@ -277,12 +283,11 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
         Returns:
             `torch.FloatTensor` of shape `(batch, media, hidden_size)`, zero where `media_types` is 0.
         """
-        weight = self.projector.weight
+        media_embeds = move_to(self.projector, media_embeds)
         scales = [0.0, *(self.config.modality_scales[name] for name in MEDIA_TYPES)]
-        media_types = media_types.to(weight.device)
-        scale = torch.tensor(scales, device=weight.device, dtype=weight.dtype)[media_types]
-        projected = self.projector(media_embeds.to(weight.device, weight.dtype) * scale.unsqueeze(-1))
-        return projected.masked_fill((media_types == 0).unsqueeze(-1), 0.0)
+        scale = media_embeds.new_tensor(scales)[media_types.to(media_embeds.device)]
+        projected = self.projector(media_embeds * scale.unsqueeze(-1))
+        return projected.masked_fill((media_types == 0).to(projected.device).unsqueeze(-1), 0.0)
 
     @can_return_tuple
     def forward(

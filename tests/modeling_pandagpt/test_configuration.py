@@ -65,7 +65,6 @@ def test_tie_word_embeddings_follows_the_language_model():
     ("overrides", "message"),
     [
         ({"modalities": ["smell"]}, "smell"),
-        ({"modalities": []}, "must be some of"),
         ({"modality_scales": {"sound": 20}}, "sound"),
         ({"image_token_id": 91}, "ids must differ"),
         ({"text_config": {"model_type": "gemma2"}}, "final_logit_softcapping=30.0"),

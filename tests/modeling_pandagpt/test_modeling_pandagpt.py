@@ -102,6 +102,20 @@ def test_media_embeds_stand_for_media(tiny_model, mixed_batch):
 
 
 @torch.no_grad()
+def test_media_embeds_need_no_encoder(tiny_model, mixed_batch, tmp_path):
+    tiny_model.save_pretrained(tmp_path)
+    model, info = PandaGPTForConditionalGeneration.from_pretrained(tmp_path, modalities=[], output_loading_info=True)
+    assert not list(model.model.imagebind.parameters())
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    names = ("input_ids", *MEDIA_INPUT.values(), "media_types")
+    encoded = tiny_model.model.encode_media(**{name: mixed_batch[name] for name in names})
+    text = {name: mixed_batch[name] for name in ("input_ids", "attention_mask", "media_slots")}
+    torch.testing.assert_close(model(**text, **encoded).logits, tiny_model(**mixed_batch).logits)
+    with pytest.raises(ValueError, match="no vision encoder"):
+        model(**mixed_batch)
+
+
+@torch.no_grad()
 def test_text_alone_is_the_language_model_alone(tiny_model):
     """Nothing is resized, so the language model stays bit for bit what it was."""
     llama = LlamaForCausalLM(tiny_model.config.text_config).eval()

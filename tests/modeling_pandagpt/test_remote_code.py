@@ -95,10 +95,12 @@ def test_loading_options(tiny_model, mixed_batch, tmp_path, options):
     assert not any(parameter.requires_grad for parameter in model.model.imagebind.parameters())
 
 
-def test_weights_may_lie_on_several_devices(tiny_model, mixed_batch, tmp_path):
+@pytest.mark.parametrize("offloaded", ["model.language_model", "model.imagebind", "model.projector"])
+def test_weights_may_lie_on_several_devices(tiny_model, mixed_batch, tmp_path, offloaded):
     """Offloading to disk moves every module's inputs, as several GPUs would."""
     tiny_model.save_pretrained(tmp_path / "model")
-    device_map = {"model.imagebind": "cpu", "model.projector": "cpu", "model.language_model": "disk", "lm_head": "cpu"}
+    parts = ("model.imagebind", "model.projector", "model.language_model", "lm_head")
+    device_map = dict.fromkeys(parts, "cpu") | {offloaded: "disk"}
     model = PandaGPTForConditionalGeneration.from_pretrained(
         tmp_path / "model", device_map=device_map, offload_folder=tmp_path / "offload"
     )
