@@ -259,6 +259,8 @@ class ImageBindConfig(PreTrainedConfig):
         modalities (`list[str]`, *optional*, defaults to all six):
             The encoders that exist, of `"vision"`, `"text"`, `"audio"`, `"depth"`, `"thermal"`, `"imu"`. With none of
             them a PandaGPT can still be given `media_embeds`.
+        initializer_range (`float`, *optional*, defaults to 0.02):
+            For the library; the encoders have their own.
 
     Raises:
         ValueError: for an unknown modality.
@@ -333,6 +335,8 @@ class PandaGPTConfig(PreTrainedConfig):
         tie_word_embeddings (`bool`, *optional*):
             Whether the output layer shares the language model's input embeddings; the language model's own setting
             when `None`.
+        initializer_range (`float`, *optional*, defaults to 0.02):
+            Standard deviation of the projector's initialisation.
 
     Raises:
         ValueError: for an unknown modality, an unknown name in `modality_scales`, two equal placeholder ids, or a

@@ -116,7 +116,7 @@ class ImageBindAttention(nn.Module):
             key = torch.cat([key, self.bias_k.expand(batch, -1, -1)], dim=1)
             value = torch.cat([value, self.bias_v.expand(batch, -1, -1)], dim=1)
         query, key, value = (
-            states.view(batch, -1, self.config.num_attention_heads, self.head_dim).transpose(1, 2)
+            states.view(batch, states.shape[1], self.config.num_attention_heads, self.head_dim).transpose(1, 2)
             for states in (query, key, value)
         )  # (batch, heads, tokens, head_dim)
         attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
@@ -162,13 +162,12 @@ class ImageBindLayer(GradientCheckpointingLayer):
         return nn.functional.dropout1d(branch.flatten(1).unsqueeze(1), self.drop_path).view_as(branch)
 
 
-def move_to(module: nn.Module, values: torch.Tensor) -> torch.Tensor:
-    """The values on the device of the module's weights and, unless they are integers, in their dtype."""
-    weight = next(module.parameters())
+def move_to(parameter: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """The values on the device of a parameter and, unless they are integers, in its dtype."""
     if values.is_floating_point():
-        values = values.to(weight.dtype)
+        values = values.to(parameter.dtype)
     # Offloaded weights are nowhere yet; their modules have hooks that move the inputs.
-    return values if weight.device.type == "meta" else values.to(weight.device)
+    return values if parameter.device.type == "meta" else values.to(parameter.device)
 
 
 def interpolate_position_embedding(position_embedding: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -516,7 +515,7 @@ class ImageBindModel(ImageBindPreTrainedModel):
             raise ValueError(
                 f"ImageBind's {modality} encoder takes {expected} dimensions, got the shape {tuple(values.shape)}."
             )
-        values = move_to(encoder, values)
+        values = move_to(encoder.embeddings.position_embedding, values)  # a weight that is never quantised
         outputs = encoder(values.flatten(0, 1) if has_clips else values, return_dict=True, **kwargs)
         embeds = nn.functional.normalize(outputs.pooler_output, dim=-1)
         outputs.pooler_output = embeds.unflatten(0, values.shape[:2]).mean(dim=1) if has_clips else embeds

@@ -20,9 +20,9 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutp
 from transformers.modeling_utils import PreTrainedModel, slice_logits_to_keep
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
-from transformers.utils.import_utils import is_tracing
 
 from .configuration_pandagpt import MEDIA_TYPES, MODALITY_OF_MEDIA_TYPE, PandaGPTConfig
+from .media_slots import check_media_counts, check_slots, fill_slots, match_slots, types_of_placeholders
 from .modeling_imagebind import ImageBindModel, move_to
 
 
@@ -88,6 +88,11 @@ class PandaGPTMediaOutput(ModelOutput):
     media_types: torch.LongTensor | None = None
 
 
+def has_media(values: torch.Tensor | None) -> bool:
+    """Whether an input holds any medium; a collator may send an empty one."""
+    return values is not None and len(values) > 0
+
+
 class PandaGPTPreTrainedModel(PreTrainedModel):
     """What the library asks of PandaGPT's models."""
 
@@ -112,11 +117,15 @@ class PandaGPTPreTrainedModel(PreTrainedModel):
 
 
 class PandaGPTModel(PandaGPTPreTrainedModel):
-    """
+    r"""
     ImageBind, the projector and the language model without its output layer.
 
     ImageBind is frozen: it needs no gradients and stays in eval mode under `train()`, until somebody sets
-    `requires_grad` on some of its parameters.
+    `requires_grad` on some of its parameters. Keep it so with LoRA, by naming the language model's layers alone:
+    `target_modules=r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj)"`.
+
+    Under `torch.compile`, a forward with media is one graph when `media_types` are given; deriving them looks at the
+    text. Whether media and placeholders agree is then not checked.
     """
 
     def __init__(self, config: PandaGPTConfig):
@@ -146,8 +155,8 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
     def _get_features(self, media_type: str, values: torch.Tensor, **kwargs) -> BaseModelOutputWithPooling:
         """Encodes media of one kind; `pooler_output` becomes what each adds to its slot, `(n, hidden_size)`."""
         outputs = self._encode(media_type, values, **kwargs)
-        scaled = outputs.pooler_output * self.config.modality_scales[media_type]
-        outputs.pooler_output = self.projector(move_to(self.projector, scaled))
+        types = torch.full((len(values),), MEDIA_TYPES.index(media_type) + 1, device=values.device)
+        outputs.pooler_output = self.project_media(outputs.pooler_output, types)
         return outputs
 
     @can_return_tuple
@@ -195,15 +204,25 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
 
         Returns:
             `torch.LongTensor` of shape `(batch, sequence)`: 1..6 at a placeholder (as in `media_types`), 0 elsewhere.
+
+        Raises:
+            ValueError: when there are no ids and two placeholders have the same embedding.
         """
-        text = input_ids if input_ids is not None else inputs_embeds[..., 0]
-        types = torch.zeros_like(text, dtype=torch.long)
-        for media_type, token_id in enumerate(self.config.placeholder_token_ids, start=1):
-            if input_ids is not None:
-                types = types.masked_fill(input_ids == token_id, media_type)
-            elif token_id < self.config.text_config.vocab_size:
-                embedding = self.get_input_embeddings()(torch.tensor(token_id, device=inputs_embeds.device))
-                types = types.masked_fill((inputs_embeds == embedding).all(dim=-1), media_type)
+        token_ids = self.config.placeholder_token_ids
+        if input_ids is not None:
+            types = torch.zeros_like(input_ids, dtype=torch.long)
+            for type_id, token_id in enumerate(token_ids, start=1):
+                types = types.masked_fill(input_ids == token_id, type_id)
+            return types
+        types = torch.zeros_like(inputs_embeds[..., 0], dtype=torch.long)
+        known = [token_id for token_id in token_ids if token_id < self.config.text_config.vocab_size]
+        embeddings = self.get_input_embeddings()(torch.tensor(known, dtype=torch.long, device=inputs_embeds.device))
+        if len(embeddings.unique(dim=0)) < len(known):
+            raise ValueError(
+                "Two placeholders have the same embedding, so inputs_embeds do not say where media stand."
+            )
+        for token_id, embedding in zip(known, embeddings, strict=True):
+            types = types.masked_fill((inputs_embeds == embedding).all(dim=-1), token_ids.index(token_id) + 1)
         return types
 
     def encode_media(
@@ -250,7 +269,7 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
                 with both counts by kind.
         """
         inputs = (pixel_values, pixel_values_videos, input_features, thermal_values, depth_values, imu_values)
-        if all(values is None for values in inputs):
+        if not any(has_media(values) for values in inputs):
             raise ValueError("encode_media was given no medium.")
         source = "media_types"
         if media_types is None:
@@ -260,7 +279,7 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
         embeds = {
             type_id: self._encode(media_type, values).pooler_output
             for type_id, (media_type, values) in enumerate(zip(MEDIA_TYPES, inputs, strict=True), start=1)
-            if values is not None
+            if has_media(values)
         }
         first = next(iter(embeds.values()))
         media_types = media_types.to(first.device)
@@ -283,7 +302,9 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
         Returns:
             `torch.FloatTensor` of shape `(batch, media, hidden_size)`, zero where `media_types` is 0.
         """
-        media_embeds = move_to(self.projector, media_embeds)
+        # The bias says what the projector computes in: a quantised weight is stored as integers, and PEFT hands on the
+        # bias of the copy that it trains.
+        media_embeds = move_to(self.projector.bias, media_embeds)
         scales = [0.0, *(self.config.modality_scales[name] for name in MEDIA_TYPES)]
         scale = media_embeds.new_tensor(scales)[media_types.to(media_embeds.device)]
         projected = self.projector(media_embeds * scale.unsqueeze(-1))
@@ -332,10 +353,10 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Give exactly one of input_ids and inputs_embeds.")
         media = (pixel_values, pixel_values_videos, input_features, thermal_values, depth_values, imu_values)
-        has_media = any(values is not None for values in media)
-        if has_media and media_embeds is not None:
+        is_given = any(has_media(values) for values in media)
+        if is_given and media_embeds is not None:
             raise ValueError("Give media or their media_embeds, not both.")
-        if has_media:
+        if is_given:
             encoded = self.encode_media(input_ids, *media, media_types, inputs_embeds)
             media_embeds, media_types = encoded.media_embeds, encoded.media_types
 
@@ -343,6 +364,9 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
         if media_embeds is not None:
             if media_types is None:
                 raise ValueError("media_embeds come with media_types (batch, media): the scale depends on the kind.")
+            expected = (*media_types.shape, self.config.imagebind_config.projection_dim)
+            if media_embeds.shape != expected:
+                raise ValueError(f"media_embeds must be of shape {expected}, got {tuple(media_embeds.shape)}.")
             placeholder_types = self.get_placeholder_types(input_ids, inputs_embeds)
             if media_slots is None:
                 media_slots = match_slots(placeholder_types, media_types)
@@ -355,6 +379,10 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
             if input_ids.shape[1] > 1:  # a single id is a decoding step, and placeholders are never produced
                 check_media_counts(self.get_placeholder_types(input_ids), [0] * 6, "the text's placeholders")
             inputs_embeds = self.get_input_embeddings()(input_ids)
+        if media_embeds is None and self.training:
+            # Distributed training waits for every trained weight's gradient, also from a batch of text alone.
+            nothing = self.project_media(inputs_embeds.new_zeros(1, self.projector.in_features), torch.ones(1).long())
+            inputs_embeds = inputs_embeds + 0.0 * nothing.to(inputs_embeds)
 
         outputs = self.language_model(
             attention_mask=attention_mask,
@@ -380,13 +408,18 @@ class PandaGPTForConditionalGeneration(PandaGPTPreTrainedModel, GenerationMixin)
     Weight paths: `model.imagebind.*`, `model.projector.*`, `model.language_model.*`, `lm_head.*`.
     """
 
-    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
 
     def __init__(self, config: PandaGPTConfig):
         super().__init__(config)
         self.model = PandaGPTModel(config)
         self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        embeddings = self.get_input_embeddings()
+        name = next(name for name, module in self.model.named_modules() if module is embeddings)
+        self._tied_weights_keys = {"lm_head.weight": f"model.{name}.weight"}  # language models name them variously
+        # A padded vocabulary has rows for the placeholders, which are nothing to say.
+        in_vocabulary = [i for i in config.placeholder_token_ids if i < config.text_config.vocab_size]
+        self.generation_config.suppress_tokens = in_vocabulary or None
         self.post_init()
 
     def get_image_features(self, pixel_values: torch.FloatTensor, **kwargs) -> BaseModelOutputWithPooling:
@@ -487,7 +520,7 @@ class PandaGPTForConditionalGeneration(PandaGPTPreTrainedModel, GenerationMixin)
         beams, the returned sequences or the length of the answer.
         """
         media = {name: kwargs.pop(name) for name in MEDIA_INPUTS if name in kwargs}
-        if any(values is not None for values in media.values()):
+        if any(has_media(values) for values in media.values()):
             encoded = self.model.encode_media(
                 input_ids=inputs if inputs is not None else kwargs.get("input_ids"),
                 inputs_embeds=kwargs.get("inputs_embeds"),
@@ -512,104 +545,6 @@ class PandaGPTForConditionalGeneration(PandaGPTPreTrainedModel, GenerationMixin)
             for name in ("media_embeds", "media_types", "media_slots"):
                 model_inputs.pop(name, None)
         return model_inputs
-
-
-def types_of_placeholders(placeholder_types: torch.LongTensor) -> torch.LongTensor:
-    """`media_types` `(batch, media)` of a text in which every placeholder stands for one medium."""
-    is_placeholder = placeholder_types > 0
-    most = int(is_placeholder.sum(dim=1).max())
-    order = is_placeholder.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
-    return placeholder_types.gather(1, order)
-
-
-def match_slots(placeholder_types: torch.LongTensor, media_types: torch.LongTensor) -> torch.LongTensor:
-    """
-    `media_slots` `(batch, media)` by which the k-th placeholder of a kind takes the k-th medium of its kind; 0 for a
-    medium without a placeholder.
-    """
-    placeholder_types = placeholder_types.to(media_types.device)
-    slots = torch.zeros_like(media_types)
-    slot_numbers = (placeholder_types > 0).cumsum(dim=1)  # (batch, sequence)
-    for type_id in range(1, len(MEDIA_TYPES) + 1):
-        is_medium, is_placeholder = media_types == type_id, placeholder_types == type_id
-        same_rank = is_medium.cumsum(dim=1).unsqueeze(2) == is_placeholder.cumsum(dim=1).unsqueeze(1)
-        pairs = same_rank & is_medium.unsqueeze(2) & is_placeholder.unsqueeze(1)  # (batch, media, sequence)
-        slots = slots + (pairs * slot_numbers.unsqueeze(1)).sum(dim=2)
-    return slots
-
-
-def fill_slots(
-    inputs_embeds: torch.FloatTensor,
-    placeholder_types: torch.LongTensor,
-    media_hidden_states: torch.FloatTensor,
-    media_slots: torch.LongTensor,
-) -> torch.FloatTensor:
-    """
-    The text's embeddings with, at each placeholder, the sum of its slot's media.
-
-    Args:
-        inputs_embeds (`torch.FloatTensor` of shape `(batch, sequence, hidden_size)`):
-            The text's embeddings; what stands at a placeholder does not matter.
-        placeholder_types (`torch.LongTensor` of shape `(batch, sequence)`):
-            Above 0 at a placeholder.
-        media_hidden_states (`torch.FloatTensor` of shape `(batch, media, hidden_size)`):
-            What each medium adds; zero where a row is padded.
-        media_slots (`torch.LongTensor` of shape `(batch, media)`):
-            Which placeholder of its row a medium goes to, counted from 1; 0 pads.
-
-    Returns:
-        `torch.FloatTensor` of shape `(batch, sequence, hidden_size)`.
-    """
-    media_hidden_states = media_hidden_states.to(inputs_embeds.device, inputs_embeds.dtype)
-    media_slots = media_slots.to(inputs_embeds.device)
-    is_placeholder = (placeholder_types > 0).to(inputs_embeds.device)
-    batch, media, hidden_size = media_hidden_states.shape
-    sums = inputs_embeds.new_zeros(batch, media + 1, hidden_size)  # slot 0 is where padding goes
-    sums = sums.scatter_add(1, media_slots.unsqueeze(-1).expand_as(media_hidden_states), media_hidden_states)
-    slot_numbers = is_placeholder.cumsum(dim=1) * is_placeholder  # (batch, sequence)
-    filled = sums.gather(1, slot_numbers.unsqueeze(-1).expand_as(inputs_embeds))
-    return torch.where(is_placeholder.unsqueeze(-1), filled, inputs_embeds)
-
-
-def count_by_kind(types: torch.LongTensor) -> list[int]:
-    """How often each of 1..6 occurs."""
-    return torch.bincount(types.flatten(), minlength=len(MEDIA_TYPES) + 1)[1:].tolist()
-
-
-def check_media_counts(types: torch.LongTensor, given: list[int], source: str):
-    """Raises `ValueError`, with both counts by kind, unless as many media are given as `types` asks for."""
-    if is_tracing():  # a compiled graph cannot look at values
-        return
-    wanted = count_by_kind(types)
-    if wanted != given:
-        counts = ", ".join(
-            f"{name}: {asked} in {source}, {have} given"
-            for name, asked, have in zip(MEDIA_TYPES, wanted, given, strict=True)
-            if asked != have
-        )
-        raise ValueError(f"The media do not match {source} ({counts}).")
-
-
-def check_slots(placeholder_types: torch.LongTensor, media_types: torch.LongTensor, media_slots: torch.LongTensor):
-    """Raises `ValueError`, with both counts by kind, unless each row's placeholders have media and vice versa."""
-    if media_types.shape != media_slots.shape or len(media_types) != len(placeholder_types):
-        raise ValueError(
-            f"media_types {tuple(media_types.shape)} and media_slots {tuple(media_slots.shape)} must both be (batch, "
-            f"media), with a batch of {len(placeholder_types)}."
-        )
-    if is_tracing():  # a compiled graph cannot look at values
-        return
-    rows = zip(placeholder_types, media_types, media_slots, strict=True)
-    for row, (placeholders, types, slots) in enumerate(rows):
-        number = int((placeholders > 0).sum())
-        used = slots[types > 0].unique().tolist()
-        if used != list(range(1, number + 1)):
-            kinds = zip(MEDIA_TYPES, count_by_kind(placeholders), count_by_kind(types), strict=True)
-            counts = ", ".join(f"{name}: {places} placeholders, {media} media" for name, places, media in kinds)
-            raise ValueError(
-                f"Row {row} of the batch: the media do not match the text's placeholders ({counts}). The media go to "
-                f"the slots {used}, the text has {number}."
-            )
 
 
 PandaGPTForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")

@@ -160,7 +160,7 @@ def test_nothing_to_encode():
 
 def test_stochastic_depth_acts_in_training_only():
     config = tiny_imagebind_config(modalities=["imu"])
-    config.imu_config.drop_path_rate = 0.9
+    config.imu_config.drop_path_rate, config.imu_config.head_dropout = 0.9, 0.0
     model = ImageBindModel(config)
     imu = random_media(imu=64)["imu_values"]
     model.eval()
@@ -171,6 +171,23 @@ def test_stochastic_depth_acts_in_training_only():
     tokens = encoder.embeddings(imu)
     skipped = (encoder.layers[1](tokens) == tokens).flatten(1).all(dim=1).float().mean()
     assert 0.6 < skipped < 0.95  # both branches of a layer are skipped with probability 0.81
+
+
+def test_the_head_drops_out_in_training_only():
+    config = tiny_imagebind_config(modalities=["imu"])
+    config.imu_config.head_dropout = 0.5
+    model = ImageBindModel(config)
+    imu = random_media(imu=2)["imu_values"]
+    model.train()
+    assert not torch.equal(model(imu_values=imu).imu_embeds, model(imu_values=imu).imu_embeds)
+    model.eval()
+    assert torch.equal(model(imu_values=imu).imu_embeds, model(imu_values=imu).imu_embeds)
+
+
+def test_logit_scale_is_bounded():
+    model = ImageBindModel(tiny_imagebind_config(modalities=["audio"]))
+    model.audio_model.logit_scale.data.fill_(10.0)
+    assert model.logit_scale("audio").item() == 100.0
 
 
 def test_initialisation():

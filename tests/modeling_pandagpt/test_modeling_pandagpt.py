@@ -3,8 +3,9 @@
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from tiny_models import MEDIA_INPUT, PLACEHOLDER, random_media, row_alone, tiny_config
-from transformers import LlamaForCausalLM
+from transformers import GPT2Config, LlamaForCausalLM
 
 from modeling_pandagpt import PandaGPTForConditionalGeneration
 
@@ -217,6 +218,81 @@ def test_projector_may_have_a_dtype_of_its_own(tiny_model, mixed_batch):
     assert tiny_model(**mixed_batch).logits.dtype == torch.bfloat16
 
 
+def test_a_trained_projector_may_have_a_dtype_of_its_own(tiny_model, mixed_batch):
+    """As with LoRA in mixed precision: the base is in half precision, what is trained is not."""
+    lora = LoraConfig(
+        target_modules=r".*language_model.*\.q_proj", modules_to_save=["projector"], task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(tiny_model.to(torch.bfloat16), lora)
+    for name, parameter in model.named_parameters():
+        if "projector" in name and parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    model(**mixed_batch, labels=mixed_batch["input_ids"]).loss.backward()
+    assert model.get_base_model().model.projector.weight.grad.dtype == torch.float32
+
+
+class QuantizedLinear(torch.nn.Module):
+    """As quantised layers are: the weight is stored as integers, the bias is not."""
+
+    def __init__(self, linear: torch.nn.Linear):
+        super().__init__()
+        self.in_features = linear.in_features
+        self.scale = linear.weight.detach().abs().max() / 127
+        self.weight = torch.nn.Parameter((linear.weight / self.scale).round().to(torch.int8), requires_grad=False)
+        self.bias = linear.bias
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(inputs, self.weight.to(inputs.dtype) * self.scale, self.bias)
+
+
+@torch.no_grad()
+def test_projector_may_be_quantized(tiny_model, mixed_batch):
+    expected = tiny_model(**mixed_batch).media_hidden_states
+    tiny_model.model.projector = QuantizedLinear(tiny_model.model.projector)
+    torch.testing.assert_close(tiny_model(**mixed_batch).media_hidden_states, expected, atol=0.02, rtol=0)
+
+
+@torch.no_grad()
+def test_media_inputs_may_be_empty(tiny_model, mixed_batch):
+    """A collator may send an input of every kind, whatever the batch holds."""
+    text = {"input_ids": torch.tensor([[1, 5, 6]])}
+    nothing = {name: values[:0] for name, values in random_media(**dict.fromkeys(PLACEHOLDER, 1)).items()}
+    torch.testing.assert_close(tiny_model(**text, **nothing).logits, tiny_model(**text).logits)
+    media = random_media(audio=1)
+    text = {"input_ids": torch.tensor([[1, PLACEHOLDER["audio"], 6]])}
+    torch.testing.assert_close(tiny_model(**text, **nothing | media).logits, tiny_model(**text, **media).logits)
+    assert tiny_model.generate(**text, **nothing | media, max_new_tokens=2).shape == (1, 5)
+
+
+def test_text_alone_gives_the_projector_a_gradient_of_zero(tiny_model):
+    """Distributed training waits for the gradient of every trained weight in every process."""
+    input_ids = torch.tensor([[1, 5, 6, 7]])
+    expected = tiny_model(input_ids=input_ids, labels=input_ids).loss
+    tiny_model.train()
+    loss = tiny_model(input_ids=input_ids, labels=input_ids).loss
+    assert torch.equal(loss, expected)
+    loss.backward()
+    assert not tiny_model.model.projector.weight.grad.any()
+
+
+@torch.no_grad()
+def test_language_models_that_name_their_embeddings_otherwise():
+    gpt2 = GPT2Config(vocab_size=90, n_embd=32, n_layer=2, n_head=2, n_positions=64, tie_word_embeddings=True)
+    model = PandaGPTForConditionalGeneration(tiny_config(text_config=gpt2)).eval()
+    assert model.lm_head.weight is model.model.language_model.wte.weight
+    media = random_media(image=1)
+    assert model(input_ids=torch.tensor([[1, PLACEHOLDER["image"], 6]]), **media).logits.shape == (1, 3, 90)
+
+
+def test_placeholders_of_a_padded_vocabulary_are_suppressed():
+    text_config = tiny_config().text_config.to_dict() | {"vocab_size": 93}
+    model = PandaGPTForConditionalGeneration(tiny_config(text_config=text_config))
+    assert model.generation_config.suppress_tokens == [90, 91, 92]
+    answer = model.generate(torch.tensor([[1, 5]]), do_sample=True, temperature=50.0, max_new_tokens=100, top_k=0)
+    assert answer.max() < 90
+    assert PandaGPTForConditionalGeneration(tiny_config()).generation_config.suppress_tokens is None
+
+
 @torch.no_grad()
 def test_compiled_forward(tiny_model, mixed_batch):
     """One graph, encoders included; the interpreter backend checks the capture without a compiler."""
@@ -268,6 +344,24 @@ class TestErrors:
     def test_embeds_without_types(self, tiny_model):
         with pytest.raises(ValueError, match="media_types"):
             tiny_model(input_ids=torch.tensor([[1, PLACEHOLDER["imu"]]]), media_embeds=torch.zeros(1, 1, 12))
+
+    @pytest.mark.parametrize("shape", [(1, 1, 12), (3, 3, 11), (12,)])
+    def test_shape_of_embeds(self, tiny_model, mixed_batch, shape):
+        batch = {name: mixed_batch[name] for name in ("input_ids", "media_types", "media_slots")}
+        with pytest.raises(ValueError, match=r"media_embeds must be of shape \(3, 3, 12\), got"):
+            tiny_model(**batch, media_embeds=torch.zeros(shape))
+
+    def test_unknown_media_type(self, tiny_model, mixed_batch):
+        mixed_batch["media_types"][0, 0] = 8
+        with pytest.raises(ValueError, match=r"media_types are 0 \(padding\) to 6, got 8"):
+            tiny_model(**mixed_batch)
+
+    def test_placeholders_that_look_alike(self):
+        text_config = tiny_config().text_config.to_dict() | {"vocab_size": 96}
+        model = PandaGPTForConditionalGeneration(tiny_config(text_config=text_config)).eval()
+        model.get_input_embeddings().weight.data[90:] = 0.0
+        with pytest.raises(ValueError, match="same embedding"):
+            model(inputs_embeds=torch.zeros(1, 3, 32), **random_media(imu=1))
 
     def test_media_and_their_embeds(self, tiny_model, mixed_batch):
         with pytest.raises(ValueError, match="not both"):

@@ -44,7 +44,7 @@ def test_every_auto_class(tiny_model, mixed_batch, tmp_path):
     assert result["answers"] == dict.fromkeys(result["answers"], expected)
     assert len(result["answers"]) == 5
     code = {path.name for path in (tmp_path / "again").glob("*.py")}
-    assert code == {"configuration_pandagpt.py", "modeling_imagebind.py", "modeling_pandagpt.py"}
+    assert code == {"configuration_pandagpt.py", "media_slots.py", "modeling_imagebind.py", "modeling_pandagpt.py"}
     saved = [json.loads((tmp_path / name / "config.json").read_text()) for name in ("model", "again")]
     assert saved[0]["auto_map"] == saved[1]["auto_map"]
     assert saved[0]["auto_map"]["AutoModelForImageTextToText"] == "modeling_pandagpt.PandaGPTForConditionalGeneration"
