@@ -1,5 +1,5 @@
 # `make chat` and `make test` are all that a newcomer needs: both set up .venv first where that is needed.
-.PHONY: setup chat test test-slow test-transformers lint format
+.PHONY: setup chat test test-distributed test-transformers lint format
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,10 +18,12 @@ chat: setup
 	    --image demo/examples/picture.png --audio demo/examples/sound.wav
 
 test: setup
-	$(BIN)/pytest -m "not slow" --ignore=tests/transformers_suite
+	$(BIN)/pytest -m "not distributed" --ignore=tests/transformers_suite
 
-test-slow: setup
-	$(BIN)/pytest -m slow --ignore=tests/transformers_suite
+# DeepSpeed compiles on first use: it needs a C++ compiler, and ninja on the path.
+test-distributed: setup
+	$(BIN)/pip install -c constraints.txt -e ".[train,eval,dev,deepspeed]"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m distributed --ignore=tests/transformers_suite
 
 test-transformers: setup
 	$(BIN)/pytest tests/transformers_suite

@@ -126,6 +126,22 @@ def convert(ctx: typer.Context) -> None:
     run(ctx.args)
 
 
+@app.command(cls=_HandedOn)
+def train(ctx: typer.Context) -> None:
+    """Fine-tune projector and language model on conversations about media."""
+    from training.sft import main as run
+
+    run(ctx.args)
+
+
+@app.command(cls=_HandedOn)
+def embed(ctx: typer.Context) -> None:
+    """Compute the embeddings of a data set's media once, to train without the encoder."""
+    from training.embeddings import main as run
+
+    run(ctx.args)
+
+
 def main() -> None:
     app()
 
