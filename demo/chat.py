@@ -18,6 +18,7 @@ pandagpt chat "What is this?" --thermal night.png --json
 import dataclasses
 import json
 import os
+import re
 import sys
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -30,11 +31,20 @@ KINDS = ("image", "video", "audio", "thermal", "depth", "imu")
 # What an unreadable file, or a kind of medium that the model has no encoder for, is refused with.
 REFUSALS = (OSError, TypeError, ValueError)
 
+# What the library's messages call by the names of Python, and what it is called here.
+SPOKEN_HERE = (
+    (r"^\w+\[\d+\] \((['\"])(.*?)\1\): ", r"\2: "),
+    (r"depth_unit=([\d.]+)", r"--depth-unit \1"),
+    (r"value_range=\((\d+), (\d+)\)", r"--thermal-range \1 \2"),
+    (r"value_range must be \(low, high\) with low < high", "--thermal-range must be LOW HIGH with LOW below HIGH"),
+    (r"give sampling_rate\b", "give --imu-rate"),
+)
+
 HELP = f"""\
 /{" | /".join(KINDS)} FILE   give a file (or a URL) along with the next question
 /clear   forget the conversation
 /help    this list
-/exit    leave; the end of input does too
+/exit    leave; /quit and the end of input do too
 Anything else is a question."""
 
 
@@ -55,7 +65,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command(cls=_Ordered)
 def chat(
     ctx: typer.Context,
-    question: Annotated[str | None, typer.Argument(help="Without a question a conversation begins.")] = None,
+    question: Annotated[list[str] | None, typer.Argument(help="Without a question a conversation begins.")] = None,
     model: Annotated[str | None, typer.Option(help="Hub id or folder; an untrained tiny model when left out.")] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the model on the Hub.")] = None,
     image: Media = None,
@@ -93,6 +103,14 @@ def chat(
     generation: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}
     if temperature > 0:
         generation |= {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+    words = " ".join(question or ())
+    if question and not words.strip():
+        _fail("The question is empty; leave it out to begin a conversation.")
+    try:
+        for _, source in media:
+            _check_source(source)
+    except REFUSALS as error:
+        _fail(_spoken_here(error))
 
     reading: dict[str, dict[str, Any]] = {
         "thermal_kwargs": {"value_range": thermal_range},
@@ -103,13 +121,55 @@ def chat(
 
     network, processor = _load(model, revision, dtype, device, seed)
     terminal = _Terminal(network, processor, system, reading, generation, as_json)
-    if question is None:
+    if not question:
         terminal.converse(media)
         return
     try:
-        terminal.ask(question, media)
+        terminal.ask(words, media)
     except REFUSALS as error:
-        _fail(str(error))
+        _fail(_spoken_here(error))
+
+
+def _spoken_here(error: Exception) -> str:
+    message = str(error)
+    for pattern, replacement in SPOKEN_HERE:
+        message = re.sub(pattern, replacement, message)
+    return message
+
+
+def _check_source(source: str) -> None:
+    """Raises `ValueError` for what is no file; a URL is only asked for with the question."""
+    from processing.fetch_media import describe, open_media, scheme_of
+
+    if scheme_of(source) in ("http", "https"):
+        return
+    try:
+        open_media(source).close()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{describe(source)}: {error}") from error
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=None if device == "auto" else device).item()
+    except (AssertionError, RuntimeError) as error:
+        _fail(f"--device {device} cannot be used here: {str(error).splitlines()[0]}")
+
+
+def _check_model(model: str) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import logging, validate_repo_id
+
+    if os.path.isdir(model):
+        return
+    try:
+        validate_repo_id(model)
+    except HFValidationError:
+        _fail(f"--model {model}: there is no such folder, and it cannot be an id on the Hub.")
+    print(f"There is no folder {model}: looking for it on the Hub.", file=sys.stderr)
+    logging.set_verbosity_error()  # each of its many retries would be a line
 
 
 def _load(model: str | None, revision: str | None, dtype: str, device: str, seed: int) -> tuple[Any, Any]:
@@ -120,6 +180,7 @@ def _load(model: str | None, revision: str | None, dtype: str, device: str, seed
     from demo.conversation import load
     from demo.untrained import build
 
+    _check_device(device)
     set_seed(seed)
     if model is None:
         print("No --model was given: the tiny model that answers is untrained, its words are noise.", file=sys.stderr)
@@ -127,10 +188,11 @@ def _load(model: str | None, revision: str | None, dtype: str, device: str, seed
         network, processor = build()
         network.to("cpu" if device == "auto" else device, None if dtype == "auto" else getattr(torch, dtype))
         return network, processor
+    _check_model(model)
     try:
         return load(model, revision, dtype, device)
     except (OSError, ValueError) as error:
-        _fail(str(error))
+        _fail(f"--model {model}: {error}")
 
 
 class _Terminal:
@@ -169,26 +231,40 @@ class _Terminal:
                 command, _, argument = input(prompt).strip().partition(" ")
             except EOFError:
                 return
-            if command == "/exit":
+            if command in ("/exit", "/quit"):
                 return
             if command == "/help":
-                print(HELP)
+                print(HELP, file=sys.stderr)
             elif command == "/clear":
                 self.conversation.clear()
                 media = []
-            elif command[:1] == "/" and command[1:] in KINDS and argument:
-                media = [*media, (command[1:], os.path.expanduser(argument.strip().strip("'\"")))]
+            elif command[:1] == "/" and command[1:] in KINDS:
+                media = [*media, *self._attach(command[1:], os.path.expanduser(argument.strip().strip("'\"")))]
             elif command[:1] == "/":
                 print(f"Not understood: {command} {argument}\n{HELP}", file=sys.stderr)
             elif command:
                 self._ask_on(f"{command} {argument}".strip(), media)
                 media = []
 
+    def _attach(self, kind: str, source: str) -> list[tuple[str, str]]:
+        """The medium for the next question, in a list that is empty when it is refused."""
+        if not source:
+            print(f"Give a file: /{kind} FILE", file=sys.stderr)
+            return []
+        try:
+            _check_source(source)
+        except REFUSALS as error:
+            print(_spoken_here(error), file=sys.stderr)
+            return []
+        print(f"attached {kind}: {source}", file=sys.stderr)
+        return [(kind, source)]
+
     def _ask_on(self, question: str, media: list[tuple[str, str]]) -> None:
         try:
             self.ask(question, media)
         except REFUSALS as error:
-            print(f"{error}\nThis question and its files are dropped; the conversation goes on.", file=sys.stderr)
+            print(_spoken_here(error), file=sys.stderr)
+            print("This question and its files are dropped; the conversation goes on.", file=sys.stderr)
         except KeyboardInterrupt:
             print("\nStopped; the conversation goes on without this question.", file=sys.stderr)
 

@@ -19,11 +19,11 @@ from transformers.configuration_utils import PreTrainedConfig
 from transformers.utils.peft_utils import find_adapter_config_file
 
 import pandagpt
+from processing.processing_pandagpt import STOP_MARKER
 
 
-# What ends an answer in the original's prompt, and what may become it when more text comes.
-STOP_MARKER = re.compile(r"\n###?$")
-STOP_MARKER_BEGINS = re.compile(r"\n#{0,3}$")
+# What may become the stop marker when more text comes.
+STOP_MARKER_BEGINS = re.compile(r"\n#{0,3}\Z")
 
 
 @dataclass
@@ -169,7 +169,8 @@ def load(name: str, revision: str | None = None, dtype: str = "auto", device: st
         name (`str`):
             Hub id or folder of a model, or of an adapter, whose base is then loaded too.
         revision (`str`, *optional*):
-            Branch, tag or commit on the Hub.
+            Branch, tag or commit on the Hub of what `name` names. The base of an adapter has a revision of its own,
+            which the adapter's configuration may name.
         dtype (`str`, *optional*, defaults to `"auto"`):
             The weights' type; `"auto"` takes the checkpoint's.
         device (`str`, *optional*, defaults to `"auto"`):
@@ -182,14 +183,20 @@ def load(name: str, revision: str | None = None, dtype: str = "auto", device: st
         OSError: when there is no such model.
         ValueError: when it is not a PandaGPT.
     """
-    base = name
-    if adapter_config := find_adapter_config_file(name, revision=revision):
+    base, base_revision = name, revision
+    adapter_config = find_adapter_config_file(name, revision=revision)
+    if adapter_config:
         with open(adapter_config, encoding="utf-8") as file:
-            base = json.load(file)["base_model_name_or_path"]
-    config, _ = PreTrainedConfig.get_config_dict(base, revision=revision if base == name else None)
+            settings = json.load(file)
+        base, base_revision = settings["base_model_name_or_path"], settings.get("revision")
+    config, _ = PreTrainedConfig.get_config_dict(base, revision=base_revision)
     if config.get("model_type") != "pandagpt":
         raise ValueError(f"{base} holds a model of type {config.get('model_type')!r}, expected 'pandagpt'.")
+    # Left unsaid, the library asks at the terminal whether code may run.
     model = pandagpt.PandaGPTForConditionalGeneration.from_pretrained(
-        name, revision=revision, dtype=dtype, device_map=device
+        base, revision=base_revision, dtype=dtype, device_map=device, trust_remote_code=False
     )
-    return model.eval(), pandagpt.PandaGPTProcessor.from_pretrained(name, revision=revision)
+    if adapter_config:
+        model.load_adapter(name, adapter_kwargs={"revision": revision})
+    processor = pandagpt.PandaGPTProcessor.from_pretrained(name, revision=revision, trust_remote_code=False)
+    return model.eval(), processor

@@ -12,10 +12,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from modeling_pandagpt import PandaGPTConfig, PandaGPTForConditionalGeneration
+from modeling_pandagpt.configuration_pandagpt import MEDIA_TYPES
 from processing import PandaGPTProcessor
 
 
-MEDIA = ("image", "video", "audio", "thermal", "depth", "imu")
 ENCODERS = ("vision", "audio", "thermal", "depth", "imu")
 
 WORDS = """
@@ -75,7 +75,7 @@ def build_config(processor: PandaGPTProcessor) -> PandaGPTConfig:
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         ),
-        **{f"{medium}_token_id": getattr(processor, f"{medium}_token_id") for medium in MEDIA},
+        **{f"{medium}_token_id": getattr(processor, f"{medium}_token_id") for medium in MEDIA_TYPES},
     )
 
 

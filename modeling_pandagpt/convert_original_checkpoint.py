@@ -26,7 +26,9 @@ Notable:
 """
 
 import json
+import re
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -36,6 +38,7 @@ from typing import Annotated, Any, Literal
 import torch
 import typer
 from huggingface_hub import snapshot_download, split_torch_state_dict_into_shards
+from huggingface_hub.utils import logging
 from peft import LoraConfig
 from safetensors.torch import save_file
 from tqdm import tqdm
@@ -96,7 +99,7 @@ def convert_imagebind(
         imagebind_config (`Path`, *optional*, defaults to that of imagebind_huge):
             JSON of the original's constructor arguments.
         clip_tokenizer (`str`, *optional*, defaults to `"openai/clip-vit-base-patch32"`):
-            A folder, a Hub id or CLIP's BPE file.
+            A folder, a Hub id or CLIP's BPE file (`bpe_simple_vocab_16e6.txt.gz`, which ImageBind ships).
         modalities (`list[str]`, *optional*, defaults to all six):
             The encoders to convert.
         dtype (`torch.dtype`, *optional*):
@@ -105,14 +108,14 @@ def convert_imagebind(
             The largest file, and about the memory that is needed.
 
     Raises:
-        ValueError: when the checkpoint does not fit or `output` holds something already.
+        ValueError: when the checkpoint or tokenizer does not fit or `output` holds something already.
     """
     from processing.processing_imagebind import ImageBindProcessor
 
     config = read_imagebind_config(imagebind_config, modalities or list(MODALITIES))
     model = build_on_meta(ImageBindModel, config)
     tensors = match_imagebind(open_checkpoint(imagebind), shapes_of(model), absent_modalities(model))
-    processor = ImageBindProcessor(tokenizer=load_clip_tokenizer(clip_tokenizer))
+    processor = ImageBindProcessor(tokenizer=load_clip_tokenizer(clip_tokenizer, config.text_config.vocab_size))
     with finished_folder(output) as folder:
         write_model(model, tensors, dtype or dtype_of(tensors), folder, max_shard_size)
         processor.save_pretrained(folder)
@@ -170,7 +173,7 @@ def convert_pandagpt(
     language_folder = local_folder(language_model, "--language-model")
     delta_folder = local_folder(vicuna_delta, "--vicuna-delta") if vicuna_delta else None
     described = delta_folder or language_folder
-    text_config = AutoConfig.from_pretrained(described, trust_remote_code=False)
+    text_config = read_text_config(described, "--vicuna-delta" if delta_folder else "--language-model")
     text_config.name_or_path = ""  # a path of this machine says nothing on the Hub
     processor = build_processor(described, text_config.vocab_size, chat_template)
     config = PandaGPTConfig(
@@ -224,15 +227,40 @@ def local_folder(name: str, option: str) -> Path:
     return folder
 
 
-def load_clip_tokenizer(source: str) -> Any:
-    """CLIP's tokenizer out of a folder, the Hub, or the BPE file that ImageBind ships."""
+def load_clip_tokenizer(source: str, vocabulary_size: int) -> Any:
+    """
+    CLIP's tokenizer out of a folder, the Hub, or the BPE file that ImageBind ships.
+    Raises `ValueError` for another's: the text encoder reads its answer at the highest id, the end token's in CLIP.
+    """
     from processing.processing_imagebind import clip_tokenizer_from_bpe
 
-    return (
-        clip_tokenizer_from_bpe(source)
-        if Path(source).is_file()
-        else AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    )
+    try:
+        tokenizer: Any = (
+            clip_tokenizer_from_bpe(source)
+            if Path(source).is_file()
+            else AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        )
+    except (EOFError, OSError, ValueError, zlib.error) as error:
+        raise ValueError(
+            f"--clip-tokenizer {source} cannot be read. Give CLIP's bpe_simple_vocab_16e6.txt.gz, which ImageBind "
+            f"ships, or a folder or Hub id such as {DEFAULT_CLIP_TOKENIZER}. ({error})"
+        ) from error
+    vocabulary = tokenizer.get_vocab()
+    last = max(vocabulary.values())
+    if "<|startoftext|>" not in vocabulary or vocabulary.get("<|endoftext|>") != last or last >= vocabulary_size:
+        raise ValueError(
+            f"--clip-tokenizer {source} is not CLIP's: expected <|startoftext|>, <|endoftext|> with the highest id, "
+            f"and ids below {vocabulary_size}; got the highest id {last} ({tokenizer.convert_ids_to_tokens(last)!r})."
+        )
+    return tokenizer
+
+
+def read_text_config(folder: Path, option: str) -> Any:
+    """A language model's own configuration. Raises `ValueError`, which names the option, where there is none."""
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{option} {folder} has no config.json of a known language model: {error}") from error
 
 
 def build_processor(folder: Path, vocabulary_size: int, chat_template: str | None) -> Any:
@@ -315,10 +343,7 @@ def gather_language_model(
     """
     config: Any = model.config
     shapes = {name: s for name, s in shapes_of(model).items() if name.startswith((LANGUAGE_MODEL, "lm_head."))}
-    size, own_size = (
-        config.text_config.vocab_size,
-        AutoConfig.from_pretrained(folder, trust_remote_code=False).vocab_size,
-    )
+    size, own_size = config.text_config.vocab_size, read_text_config(folder, "--language-model").vocab_size
     if own_size > size:
         raise ValueError(
             f"--vicuna-delta {delta_folder} has a vocabulary of {size}, less than that of --language-model {folder}, "
@@ -423,11 +448,19 @@ def write_weights(tensors: dict[str, LazyTensor], dtype: torch.dtype, folder: Pa
             for name in names:
                 shard[name] = cast(name, tensors[name].read(), dtype)
                 bar.update(shard[name].nbytes)
-            save_file(shard, folder / file, metadata={"format": "pt"})
+            save_shard(shard, folder / file)
             del shard
     if plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+
+def save_shard(tensors: dict[str, torch.Tensor], file: Path) -> None:
+    """Writes one file of weights with the permissions that new files have; safetensors closes its own to others."""
+    file.touch()
+    mode = file.stat().st_mode
+    save_file(tensors, file, metadata={"format": "pt"})
+    file.chmod(mode)
 
 
 def cast(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -454,7 +487,7 @@ def write_adapter(adapter: dict[str, LazyTensor], base: str, rank: int, alpha: i
         modules_to_save=["projector"],
     ).save_pretrained(str(folder))
     weights = {f"base_model.model.{name}": tensor.read().contiguous() for name, tensor in adapter.items()}
-    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    save_shard(weights, folder / "adapter_model.safetensors")
 
 
 app = typer.Typer(add_completion=False)
@@ -462,7 +495,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def convert(
-    imagebind: Annotated[Path, typer.Option(help="ImageBind's checkpoint, such as imagebind_huge.pth.")],
+    imagebind: Annotated[Path, typer.Option(exists=True, help="ImageBind's checkpoint, such as imagebind_huge.pth.")],
     output: Annotated[Path, typer.Option(help="Folder to write: new, or empty.")],
     language_model: Annotated[
         str | None,
@@ -475,7 +508,9 @@ def convert(
     ] = None,
     delta: Annotated[
         Path | None,
-        typer.Option(help="PandaGPT's pytorch_model.pt (LoRA and projector). The projector is fresh without."),
+        typer.Option(
+            exists=True, help="PandaGPT's pytorch_model.pt (LoRA and projector). The projector is fresh without."
+        ),
     ] = None,
     adapter_output: Annotated[
         Path | None,
@@ -485,7 +520,11 @@ def convert(
     ] = None,
     imagebind_config: Annotated[
         Path | None,
-        typer.Option(help="JSON of ImageBind's constructor arguments, for other sizes than imagebind_huge."),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="JSON of ImageBind's constructor arguments, for other sizes than imagebind_huge.",
+        ),
     ] = None,
     lora_r: Annotated[int, typer.Option(min=1, help="Rank of the delta's LoRA.")] = 32,
     lora_alpha: Annotated[int, typer.Option(min=1, help="Scale of the delta's LoRA: alpha / r.")] = 32,
@@ -493,7 +532,8 @@ def convert(
         str | None,
         typer.Option(
             metavar="DIR_OR_ID_OR_BPE_FILE",
-            help=f"Text vocabulary of ImageBind alone; {DEFAULT_CLIP_TOKENIZER} without.",
+            help="Text vocabulary of ImageBind alone, such as the bpe_simple_vocab_16e6.txt.gz that ImageBind ships; "
+            f"{DEFAULT_CLIP_TOKENIZER} from the Hub without.",
         ),
     ] = None,
     chat_template: Annotated[
@@ -526,7 +566,10 @@ def convert(
     }
     only_pandagpt = {"--vicuna-delta": vicuna_delta, "--delta": delta, "--adapter-output": adapter_output}
     only_pandagpt["--chat-template"] = chat_template
+    logging.set_verbosity_error()  # without the Hub each of its many retries would be a line
     try:
+        if not re.fullmatch(r"\d+(\.\d+)?[KMGT]B", max_shard_size, re.IGNORECASE):
+            raise ValueError(f"--max-shard-size {max_shard_size} is no size: expected one such as 500MB or 2GB.")
         if language_model is None:
             if given := [option for option, value in only_pandagpt.items() if value]:
                 raise ValueError(f"{', '.join(given)} can only be given with --language-model.")
@@ -550,6 +593,8 @@ def convert(
         print(f"pandagpt convert: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
     print(f"Written: {' and '.join(str(folder) for folder in (output, adapter_output) if folder)}")
+    if language_model and not delta:
+        print("Without --delta the projector is fresh: it wants training before the model can see or hear.")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -182,7 +182,10 @@ def find_weight_files(folder: Path) -> list[Path]:
         if (folder / name).is_file():
             return [folder / name]
         if index.is_file():
-            return [folder / shard for shard in read_index(index)]
+            shards = [folder / shard for shard in read_index(index)]
+            if absent := [shard.name for shard in shards if not shard.is_file()]:
+                raise ValueError(f"{index} lists {name_some(absent)}, not there: the download is incomplete.")
+            return shards
     if any(folder.glob("consolidated.*.pth")):
         raise ValueError(
             f"{folder} holds LLaMA as Meta released it (consolidated.*.pth). Give it in the format of transformers: "
@@ -207,7 +210,7 @@ def read_index(index: Path) -> list[str]:
 def open_file(path: Path) -> dict[str, LazyTensor]:
     """The tensors of one file. Raises `ValueError` as [`open_checkpoint`] says."""
     if not path.is_file():
-        raise ValueError(f"{path} is not there. Where it is one shard of several, the download is incomplete.")
+        raise ValueError(f"{path}: there is no such file.")
     with open(path, "rb") as file:
         if file.read(len(LFS_POINTER)) == LFS_POINTER:
             raise ValueError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it lies.")

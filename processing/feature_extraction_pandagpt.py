@@ -13,7 +13,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -24,7 +24,7 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import AudioKwargs
 from transformers.utils import TensorType
 
-from .fetch_media import fetch, naming, open_media
+from .fetch_media import fetch, flatten, is_rated, naming, open_media
 
 
 try:
@@ -50,6 +50,18 @@ SINC_ZERO_CROSSINGS = 6
 SINC_ROLLOFF = 0.99
 
 LOWEST_RATE, HIGHEST_RATE = 1000, 768_000  # in Hz; anything beyond comes from a broken header
+
+
+class PandaGPTAudioKwargs(AudioKwargs, total=False):
+    """
+    num_clips (`int`, *optional*, defaults to 3):
+        Clips of a sound.
+    do_normalize (`bool`, *optional*, defaults to `True`):
+        Whether to subtract the mean and divide by the standard deviation.
+    """
+
+    num_clips: int | None
+    do_normalize: bool | None
 
 
 class PandaGPTFeatureExtractor(SequenceFeatureExtractor):
@@ -84,6 +96,7 @@ class PandaGPTFeatureExtractor(SequenceFeatureExtractor):
         `ValueError`: if `sampling_rate` is not 16000.
     """
 
+    valid_kwargs = PandaGPTAudioKwargs
     model_input_names = ["input_features"]
 
     def __init__(
@@ -147,7 +160,7 @@ class PandaGPTFeatureExtractor(SequenceFeatureExtractor):
         _check_keywords(kwargs, AudioKwargs, "padding is not needed: every clip has the same length")
         num_clips = self.num_clips if num_clips is None else num_clips
         clips: list[torch.Tensor] = []
-        for position, sound in enumerate(_as_list(audio)):
+        for position, sound in enumerate(flatten(audio, "audio")):
             with naming("audio", position, sound):
                 waveform = resample(*_read_sound(sound, sampling_rate), SAMPLING_RATE)
                 clips += self._cut(waveform, num_clips)
@@ -251,7 +264,7 @@ class PandaGPTImuFeatureExtractor(SequenceFeatureExtractor):
         """
         _check_keywords(kwargs, AudioKwargs, "every recording gets the same length")
         recordings = []
-        for position, recording in enumerate(_as_list(imu)):
+        for position, recording in enumerate(flatten(imu, "imu")):
             with naming("imu", position, recording):
                 recordings.append(self._middle(*_read_imu(recording, sampling_rate, self.feature_size)))
         if not recordings:
@@ -268,6 +281,10 @@ class PandaGPTImuFeatureExtractor(SequenceFeatureExtractor):
                 )
             return values
         needed = round(self.duration * rate)
+        if needed < 2:
+            raise ValueError(
+                f"a rate of {rate:g} Hz leaves {needed} samples of {self.duration:g} s; at least 2 are needed"
+            )
         if length < needed:
             raise ValueError(f"the recording lasts {length / rate:g} s; at least {self.duration:g} s are needed")
         start = (length - needed) // 2
@@ -334,22 +351,11 @@ def kaldi_mel_filters(num_mel_bins: int) -> torch.Tensor:
     return torch.minimum(rising, falling).clamp(min=0)
 
 
-def _as_list(media: Any) -> list:
-    """One medium or a list of them as a list."""
-    is_pair = isinstance(media, tuple) and len(media) == 2 and isinstance(media[1], int | float)
-    is_numbers = isinstance(media, Sequence) and len(media) > 0 and isinstance(media[0], int | float)
-    if isinstance(media, list | tuple) and not is_pair and not is_numbers:
-        return list(media)
-    if isinstance(media, np.ndarray | torch.Tensor) and media.ndim == 3:
-        return list(media)
-    return [media]
-
-
 def _array_and_rate(medium: Any, sampling_rate: float | None) -> tuple[np.ndarray, float | None] | None:
     """The array and rate of a medium that holds its samples itself, `None` for one that has to be fetched."""
     if isinstance(medium, Mapping) and "array" in medium:
         medium, sampling_rate = medium["array"], medium.get("sampling_rate", sampling_rate)
-    elif isinstance(medium, tuple) and len(medium) == 2 and not isinstance(medium[0], int | float):
+    elif is_rated(medium):
         medium, sampling_rate = medium
     elif not isinstance(medium, np.ndarray | torch.Tensor | list | tuple):
         return None

@@ -1,8 +1,9 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
-"""From whatever names a medium to its bytes: path, `file://`, http(s), base64, data URL, bytes.
+"""From whatever is given to a list of media, and from what names a medium to its bytes.
 
-Every decoder of this folder reads its media through [`open_media`] (or [`fetch`], the same as bytes) and wraps the
-reading of one item in [`naming`], so that whatever goes wrong is reported with the kind and the position of the item.
+Every processor of this folder takes what it is given apart with [`flatten`], reads each medium (a path, `file://`,
+http(s), base64, a data URL, bytes) through [`open_media`] (or [`fetch`], the same as bytes), and wraps the reading of
+one item in [`naming`], so that whatever goes wrong is reported with the kind and the position of the item.
 """
 
 import base64
@@ -15,10 +16,15 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from numbers import Number
 from typing import Any, BinaryIO
+
+import numpy as np
+import torch
 
 # The client that transformers itself downloads with, under the name that outlives its major versions.
 from huggingface_hub.utils import httpx
+from PIL.Image import Image
 
 
 MAX_BYTES = 256 * 2**20
@@ -26,6 +32,11 @@ TIMEOUT = 30.0
 
 # No picture, sound or video is smaller than this in base64, so anything shorter is a mistyped path.
 MIN_BASE64_CHARS = 64
+
+_SCHEME = re.compile(r"(data|file)(?=:)|[a-z][a-z0-9+.-]+(?=://)", re.IGNORECASE)
+
+# An array with as many dimensions holds several media; one with fewer is a medium.
+_BATCH_DIMENSIONS = {"images": 4, "videos": 5, "audio": 3, "thermal": 4, "depth": 4, "imu": 3}
 
 MediaSource = str | os.PathLike | bytes | bytearray | memoryview | Mapping
 
@@ -37,7 +48,8 @@ def fetch(source: MediaSource, max_bytes: int = MAX_BYTES, timeout: float = TIME
         source (`str`, `os.PathLike`, `bytes` or `Mapping`):
             A path, a `file://`, `http://` or `https://` URL, a base64 string, a data URL, the bytes themselves, or the
             `{"bytes": ..., "path": ...}` of an undecoded `datasets` column. A string that names an existing file is
-            always a path; only then is it tried as base64.
+            always a path; only then is it tried as base64. A URL may name any host that this machine reaches, private
+            ones among them, and redirects are followed: who takes URLs from strangers has to check them before.
         max_bytes (`int`, *optional*, defaults to 256 MiB):
             Most bytes that a download may have, counted while it streams.
         timeout (`float`, *optional*, defaults to 30.0):
@@ -62,16 +74,60 @@ def open_media(source: MediaSource, max_bytes: int = MAX_BYTES, timeout: float =
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"expected a path, a URL, a base64 string or bytes, got {type(source).__name__}")
     text = os.fspath(source)
-    if text.startswith(("http://", "https://")):
+    scheme = scheme_of(text)
+    if scheme in ("http", "https"):
         return io.BytesIO(_download(text, max_bytes, timeout))
-    if text.startswith("data:"):
+    if scheme == "data":
         return io.BytesIO(_from_data_url(text))
-    path = _path_of_file_url(text) if text.startswith("file:") else text
+    path = _path_of_file_url(text) if scheme == "file" else text
     if _is_file(path):
         if os.path.getsize(path) == 0:
             raise ValueError("the file is empty (0 bytes)")
         return open(path, "rb")
     return io.BytesIO(_from_base64_or_fail(text))
+
+
+def scheme_of(source: str) -> str:
+    """Returns the scheme of a URL in lower case, `""` for anything else."""
+    scheme = _SCHEME.match(source)
+    return scheme.group().lower() if scheme else ""
+
+
+def flatten(media: Any, argument: str) -> list:
+    """Returns one medium, a list or rows of media, or an array of several as a flat list of media.
+
+    Args:
+        media: what was given to a processor.
+        argument (`str`): as what: `"images"`, `"videos"`, `"audio"`, `"thermal"`, `"depth"` or `"imu"`.
+    """
+    if isinstance(media, np.ndarray | torch.Tensor) and media.ndim == _BATCH_DIMENSIONS[argument]:
+        return list(media)
+    if not isinstance(media, list | tuple) or _is_one(media, argument):
+        return [media]
+    return [medium for item in media for medium in flatten(item, argument)]
+
+
+def is_rated(medium: Any) -> bool:
+    """Whether a medium is a tuple (data, rate)."""
+    return (
+        isinstance(medium, tuple)
+        and len(medium) == 2
+        and isinstance(medium[1], Number)
+        and not isinstance(medium[0], Number)
+    )
+
+
+def _is_one(sequence: list | tuple, argument: str) -> bool:
+    """Whether a list or tuple is itself a medium: (data, rate), a list of frames, or a list of samples."""
+    if not sequence or argument not in ("videos", "audio", "imu"):
+        return False
+    if is_rated(sequence):
+        return True
+    return all(_is_frame(item) if argument == "videos" else isinstance(item, Number) for item in sequence)
+
+
+def _is_frame(item: Any) -> bool:
+    return isinstance(item, np.ndarray | torch.Tensor) and item.ndim <= 3 or isinstance(item, Image)
 
 
 def describe(source: Any) -> str:
@@ -130,16 +186,17 @@ def _from_data_url(url: str) -> bytes:
     header, comma, payload = url.partition(",")
     if not comma:
         raise ValueError("a data URL needs a comma before its data")
-    data = _decode_base64(payload) if header.endswith(";base64") else urllib.parse.unquote_to_bytes(payload)
+    is_base64 = header.lower().endswith(";base64")
+    data = _decode_base64(payload) if is_base64 else urllib.parse.unquote_to_bytes(payload)
     if not data:
         raise ValueError("the data URL is empty, or its base64 is broken")
     return data
 
 
 def _from_base64_or_fail(text: str) -> bytes:
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
-    if scheme and scheme[1] != "file":
-        raise ValueError(f"{scheme[1]}:// is not supported; give a path, an http(s) URL or base64")
+    scheme = scheme_of(text)
+    if scheme and scheme != "file":
+        raise ValueError(f"{scheme}:// is not supported; give a path, an http(s) URL or base64")
     if os.path.isdir(text):
         raise ValueError("it is a directory, not a file")
     data = _decode_base64(text) if len(text) >= MIN_BASE64_CHARS else None

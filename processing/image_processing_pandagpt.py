@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from transformers.image_processing_backends import PilBackend, TorchvisionBackend
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.image_transforms import get_resize_output_image_size
@@ -28,11 +28,14 @@ from transformers.image_utils import (
 )
 from transformers.processing_utils import ImagesKwargs
 
-from .fetch_media import fetch, naming
+from .fetch_media import fetch, flatten, naming
 
 
 # What the authors of ImageBind clip depth to before they turn it into disparity, in metres.
 NEAREST, FARTHEST = 0.01, 50.0
+
+# Scaling the shorter side of a longer picture would make gigabytes of a file of some bytes.
+MAX_ASPECT_RATIO = 1000
 
 Picture = Image.Image | np.ndarray
 
@@ -78,7 +81,7 @@ class _PictureProcessor(BaseImageProcessor):
     do_center_crop = True
 
     def _prepare_image_like_inputs(self, images: Any, *args: Any, expected_ndims: int = 3, **kwargs: Any) -> list:
-        pictures = _flatten(images)
+        pictures = flatten(images, self.media)
         if not pictures:
             raise ValueError(f"{self.media} is empty: give at least one")
         prepared = []
@@ -89,6 +92,7 @@ class _PictureProcessor(BaseImageProcessor):
 
     def process_image(self, image: Any, *args: Any, **kwargs: Any) -> Any:
         picture = self._read(open_picture(image), **kwargs)
+        check_aspect_ratio(*(picture.size if isinstance(picture, Image.Image) else picture.shape[:0:-1]))
         # An 8-bit PIL picture, or a float array (1, height, width): the backend makes its own format of it.
         kwargs["do_convert_rgb"] = False
         kwargs["input_data_format"] = None if isinstance(picture, Image.Image) else ChannelDimension.FIRST
@@ -246,7 +250,8 @@ class PandaGPTThermalImageProcessorPil(_ThermalDefaults, PilBackend):
     `load_and_transform_thermal_data`. A picture of one channel and more than 8 bits (16-bit PNG or TIFF, `.npy`,
     array) is mapped from `value_range` to 8 bits; Pillow alone would turn nearly all of it white.
 
-    Takes what [`PandaGPTImageProcessorPil`] takes and `.npy`; returns `thermal_values` (n, 1, 224, 224), float32.
+    Takes what [`PandaGPTImageProcessorPil`] takes, and `.npy` and TIFF; but floats and other integers of one channel
+    count as more than 8 bits, whatever their values. Returns `thermal_values` (n, 1, 224, 224), float32.
 
     Args:
         value_range (`tuple[float, float]`, *optional*):
@@ -312,7 +317,10 @@ def open_picture(source: Any) -> Picture:
     data = fetch(source)
     if data.startswith(b"\x93NUMPY"):
         return np.load(io.BytesIO(data), allow_pickle=False)
-    return ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    try:
+        return ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    except UnidentifiedImageError as error:
+        raise ValueError("it is no picture of a known format, or its beginning is damaged") from error
 
 
 def to_pil(picture: Picture, input_data_format: str | ChannelDimension | None = None) -> Image.Image:
@@ -331,13 +339,16 @@ def to_pil(picture: Picture, input_data_format: str | ChannelDimension | None = 
     return Image.fromarray(np.ascontiguousarray(array.astype(np.uint8)))
 
 
-def _flatten(images: Any) -> list:
-    """Rows of pictures, or an array (n, channels, height, width), to a flat list of pictures."""
-    if isinstance(images, list | tuple):
-        return [picture for nested in images for picture in _flatten(nested)]
-    if isinstance(images, np.ndarray | torch.Tensor) and images.ndim == 4:
-        return list(images)
-    return [images]
+def check_aspect_ratio(width: int, height: int) -> None:
+    """
+    Raises:
+        `ValueError`: if one side is more than 1000 times as long as the other.
+    """
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise ValueError(
+            f"{width} x {height} pixels are too long a picture: "
+            f"one side may be at most {MAX_ASPECT_RATIO} times the other"
+        )
 
 
 def _channels_last(array: np.ndarray, input_data_format: str | ChannelDimension | None) -> np.ndarray:

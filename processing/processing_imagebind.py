@@ -3,20 +3,16 @@
 
 Notable:
 - [`MediaProcessorMixin`] holds what this processor and PandaGPT's share: the six media processors, how the library
-  finds them again in a Hub folder, and how nested lists of media become flat ones.
+  finds them again in a Hub folder, and which keyword reaches which of them.
 - Text is repaired and unescaped before it is tokenised, as CLIP's own tokenizer does (`ftfy`, then HTML entities
   twice), and padded with 0: the text encoder reads the position of the highest id.
 """
 
 import gzip
 import html
-from numbers import Number
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-from PIL.Image import Image
 from transformers import BatchFeature, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 from transformers.processing_utils import MODALITY_TO_AUTOPROCESSOR_MAPPING, ProcessorMixin
@@ -24,6 +20,7 @@ from transformers.utils import is_torchvision_available, logging
 from transformers.video_processing_utils import VideoProcessorMixin
 
 from .feature_extraction_pandagpt import PandaGPTFeatureExtractor, PandaGPTImuFeatureExtractor
+from .fetch_media import flatten
 from .image_processing_pandagpt import (
     PandaGPTDepthImageProcessor,
     PandaGPTDepthImageProcessorPil,
@@ -76,9 +73,6 @@ MODALITIES = (
     Modality("imu", "imu", "imu_feature_extractor", (PandaGPTImuFeatureExtractor,)),
 )
 
-# An array with as many dimensions holds several media; one with fewer is a medium.
-_BATCH_DIMENSIONS = {"images": 4, "videos": 5, "audio": 3, "thermal": 4, "depth": 4, "imu": 3}
-
 
 class MediaProcessorMixin(ProcessorMixin):
     """The six media processors of an ImageBind-based processor.
@@ -127,15 +121,35 @@ class MediaProcessorMixin(ProcessorMixin):
             raise TypeError(f"video_processor must be a VideoProcessorMixin, got {type(argument).__name__}")
         return VideoProcessorMixin
 
-    def _kwargs_by_argument(self, **kwargs: Any) -> tuple[dict[str, dict], Any]:
-        """Sorts keywords by what they are for: a dict per argument (`text`, `images`, ...), and `return_tensors`."""
+    def _kwargs_by_argument(self, media: dict[str, list], **kwargs: Any) -> tuple[dict[str, dict], Any]:
+        """Sorts keywords by what they are for: a dict per argument (`text`, `images`, ...), and `return_tensors`.
+
+        As in the library, which knows of four arguments, a keyword reaches every processor that takes it; here one
+        that none takes is an error.
+        """
+        if media["imu"] and kwargs.get("sampling_rate") is not None:
+            raise TypeError("sampling_rate may be that of audio or of imu: give it in audio_kwargs or imu_kwargs")
         own = {name: dict(kwargs.pop(f"{name}_kwargs", None) or {}) for name in ("thermal", "depth", "imu")}
+        taken = {name: _keywords_of(getattr(self, f"{name}_image_processor")) for name in ("thermal", "depth")}
+        sorted_by_library = self._keywords_of_library()
+        if unknown := kwargs.keys() - sorted_by_library.union(*taken.values()):
+            raise TypeError(f"unexpected keyword arguments {sorted(unknown)}: no processor takes them")
+        for name, keywords in taken.items():
+            if twice := own[name].keys() & kwargs.keys() & keywords:
+                raise ValueError(f"{sorted(twice)} given twice: in {name}_kwargs and as keyword arguments")
+            own[name] |= {keyword: kwargs[keyword] for keyword in kwargs.keys() & keywords}
+        kwargs = {keyword: value for keyword, value in kwargs.items() if keyword in sorted_by_library}
         merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
         return_tensors = merged["text_kwargs"].pop("return_tensors", None)
         sorted_kwargs = {name: merged[f"{name}_kwargs"] for name in ("text", "images", "videos", "audio")} | own
         for modality in MODALITIES:
             sorted_kwargs[modality.argument]["return_tensors"] = return_tensors
         return sorted_kwargs, return_tensors
+
+    def _keywords_of_library(self) -> set[str]:
+        known = self.valid_processor_kwargs.__annotations__
+        typed = [*known.values(), self.image_processor, self.video_processor, self.feature_extractor]
+        return {"common_kwargs", *known}.union(*map(_keywords_of, typed))
 
     def _process_media(self, media: dict[str, list], kwargs: dict[str, dict]) -> dict[str, Any]:
         outputs: dict[str, Any] = {}
@@ -198,8 +212,8 @@ class ImageBindProcessor(MediaProcessorMixin):
                 and keeps its end token (PandaGPT's copy of ImageBind loses it, and then pools at the start).
             images, videos, audio, thermal, depth, imu (*optional*): one medium or a list of them, each what its
                 processor takes: a path, URL, base64 string, bytes, array, ...
-            kwargs: `return_tensors`, and `images_kwargs`, `videos_kwargs`, `audio_kwargs`, `thermal_kwargs`,
-                `depth_kwargs`, `imu_kwargs` for single processors.
+            kwargs: `return_tensors`; `images_kwargs`, `videos_kwargs`, `audio_kwargs`, `thermal_kwargs`,
+                `depth_kwargs`, `imu_kwargs` for single processors; any other reaches every processor that takes it.
 
         Returns:
             `BatchFeature` with, of what was given, `input_ids`, `pixel_values` (n, 3, 224, 224),
@@ -208,12 +222,12 @@ class ImageBindProcessor(MediaProcessorMixin):
 
         Raises:
             `ValueError`: if nothing is given, or a medium cannot be read (named by its position).
-            `TypeError`: if `text` is neither a string nor a list of strings.
+            `TypeError`: if `text` is neither a string nor a list of strings, or nothing takes a keyword.
         """
         media = flatten_media(images=images, videos=videos, audio=audio, thermal=thermal, depth=depth, imu=imu)
         if text is None and not any(media.values()):
             raise ValueError("give at least one of text, images, videos, audio, thermal, depth, imu")
-        sorted_kwargs, return_tensors = self._kwargs_by_argument(**kwargs)
+        sorted_kwargs, return_tensors = self._kwargs_by_argument(media, **kwargs)
         outputs = {} if text is None else {"input_ids": self._tokenize(list_of_texts(text), **sorted_kwargs["text"])}
         outputs |= self._process_media(media, sorted_kwargs)
         return BatchFeature(outputs, tensor_type=return_tensors)
@@ -249,6 +263,11 @@ def clip_tokenizer_from_bpe(path: str | Path) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=TEXT_LENGTH)  # type: ignore[arg-type]
 
 
+def _keywords_of(processor: Any) -> set[str]:
+    """The keywords of a processor's call, or of the typed dictionary of a kind of them."""
+    return set(getattr(getattr(processor, "valid_kwargs", processor), "__annotations__", ()))
+
+
 def list_of_texts(text: Any) -> list[str]:
     """Returns one text or a list of texts as a list.
 
@@ -269,32 +288,7 @@ def list_of_texts(text: Any) -> list[str]:
 
 def flatten_media(**media: Any) -> dict[str, list]:
     """Turns what was given for each argument (nothing, a medium, a list or rows of them) into a flat list of media."""
-    return {argument: _flatten(value, argument) for argument, value in media.items()}
-
-
-def _flatten(media: Any, argument: str) -> list:
-    if media is None:
-        return []
-    if isinstance(media, np.ndarray | torch.Tensor) and media.ndim == _BATCH_DIMENSIONS[argument]:
-        return list(media)
-    if not isinstance(media, list | tuple) or _is_one(media, argument):
-        return [media]
-    return [medium for item in media for medium in _flatten(item, argument)]
-
-
-def _is_one(sequence: list | tuple, argument: str) -> bool:
-    """Whether a list or tuple is itself a medium: (data, rate), a list of samples, or a list of frames."""
-    if not sequence or argument not in ("videos", "audio", "imu"):
-        return False
-    if len(sequence) == 2 and isinstance(sequence[1], Number) and not isinstance(sequence[0], Number):
-        return True
-    if argument == "videos":
-        return all(_is_frame(item) for item in sequence)
-    return all(isinstance(item, Number) for item in sequence)
-
-
-def _is_frame(item: Any) -> bool:
-    return isinstance(item, np.ndarray | torch.Tensor) and item.ndim == 3 or isinstance(item, Image)
+    return {name: [] if value is None else flatten(value, name) for name, value in media.items()}
 
 
 def _clean(text: str) -> str:

@@ -23,6 +23,7 @@ from tokenizers import models, normalizers
 from transformers import BatchFeature
 from transformers.utils import is_sentencepiece_available
 
+from .fetch_media import scheme_of
 from .processing_imagebind import MODALITIES, MediaProcessorMixin, flatten_media, list_of_texts
 
 
@@ -37,7 +38,7 @@ _PLACEHOLDER = re.compile("|".join(PLACEHOLDERS))
 # One placeholder and those beside it, with or without an `<Img>…</Img>` of their own.
 _ADJACENT = re.compile(rf"(?:{_PLACEHOLDER.pattern})(?:(?: ?</Img> ?<Img>)?(?:{_PLACEHOLDER.pattern}))*")
 # What the original stops at ("##", the beginning of the next turn), and the whole of it.
-_STOP_MARKER = re.compile(r"\n###?\Z")
+STOP_MARKER = re.compile(r"\n###?\Z")
 
 # A noncharacter: Unicode reserves it for use inside a program, so that it stands in no text.
 INERT = "\ufdd0"
@@ -145,8 +146,8 @@ class PandaGPTProcessor(MediaProcessorMixin):
                 takes: a path, URL, base64 string, bytes, array, ...
             kwargs: `return_tensors`; the tokenizer's keywords (rows are padded by default; a truncation that would
                 cut a placeholder away is an error; the original's `max_tgt_len` counts from the slot on, so that
-                `max_length` is 8 more); `images_kwargs`, `videos_kwargs`, `audio_kwargs`,
-                `thermal_kwargs`, `depth_kwargs`, `imu_kwargs` for single processors.
+                `max_length` is 8 more); `images_kwargs`, `videos_kwargs`, `audio_kwargs`, `thermal_kwargs`,
+                `depth_kwargs`, `imu_kwargs` for single processors; any other reaches every processor that takes it.
 
         Returns:
             `BatchFeature` with `input_ids` and `attention_mask` (batch, length) and, of what was given,
@@ -158,12 +159,12 @@ class PandaGPTProcessor(MediaProcessorMixin):
         Raises:
             `ValueError`: if nothing is given, the numbers of placeholders and media of a kind differ, truncation
                 would cut a placeholder away, or a medium cannot be read (named by its position).
-            `TypeError`: if `text` is neither a string nor a list of strings.
+            `TypeError`: if `text` is neither a string nor a list of strings, or nothing takes a keyword.
         """
         media = flatten_media(images=images, videos=videos, audio=audio, thermal=thermal, depth=depth, imu=imu)
         if text is None and not any(media.values()):
             raise ValueError("give at least one of text, images, videos, audio, thermal, depth, imu")
-        sorted_kwargs, return_tensors = self._kwargs_by_argument(**kwargs)
+        sorted_kwargs, return_tensors = self._kwargs_by_argument(media, **kwargs)
         outputs = {} if text is None else self._process_text(list_of_texts(text), media, **sorted_kwargs["text"])
         outputs |= self._process_media(media, sorted_kwargs)
         return BatchFeature(outputs, tensor_type=return_tensors, skip_tensor_conversion=self.skip_tensor_conversion)
@@ -297,10 +298,22 @@ def _normalize_block(block: Any, where: str) -> dict[str, Any]:
         raise ValueError(f"{where} gives its {kind} several times, under {', '.join(keys)}: give one of them")
     if not keys:
         return {"type": kind}
-    medium = block[keys[0]]
+    medium = _medium_under(keys[0], block[keys[0]], where)
     if _RATES.get(kind) in block:
         medium = _with_rate(medium, kind, block[_RATES[kind]], where)
     return {"type": kind, kind: medium}
+
+
+def _medium_under(key: str, medium: Any, where: str) -> Any:
+    """Returns the medium. Where blocks come from strangers, "url" and "base64" must not read this machine's files."""
+    if key not in ("url", "base64") or hasattr(medium, "shape"):  # the library allows arrays of frames there
+        return medium
+    scheme = scheme_of(medium) if isinstance(medium, str) else ""
+    if key == "url" and scheme not in ("http", "https", "data"):
+        raise ValueError(f'{where} must have an http(s) or data URL under url; a file goes under "path"')
+    if key == "base64" and not isinstance(medium, str):
+        raise ValueError(f"{where} must have a string under base64, got {type(medium).__name__}")
+    return f"data:;base64,{medium}" if key == "base64" and scheme != "data" else medium
 
 
 def _with_rate(medium: Any, kind: str, rate: float, where: str) -> Any:
@@ -408,8 +421,8 @@ def _pad(rows: list[list[int]]) -> list[list[int]]:
 
 def _drop_stop_marker(decoded: str | list[str]) -> Any:
     if isinstance(decoded, str):
-        return _STOP_MARKER.sub("", decoded)
-    return [_STOP_MARKER.sub("", text) for text in decoded]
+        return STOP_MARKER.sub("", decoded)
+    return [STOP_MARKER.sub("", text) for text in decoded]
 
 
 PandaGPTProcessor.register_for_auto_class("AutoProcessor")

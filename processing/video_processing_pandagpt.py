@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from huggingface_hub.dataclasses import validate_typed_dict
-from PIL import Image
 from transformers.image_processing_utils import BatchFeature
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, PILImageResampling
 from transformers.processing_utils import VideosKwargs
@@ -22,8 +21,8 @@ from transformers.video_processing_utils import VideoProcessorMixin
 from transformers.video_utils import VideoMetadata
 
 from .feature_extraction_pandagpt import clip_timepoints
-from .fetch_media import naming, open_media
-from .image_processing_pandagpt import open_picture, to_pil
+from .fetch_media import flatten, is_rated, naming, open_media
+from .image_processing_pandagpt import check_aspect_ratio, open_picture, to_pil
 
 
 try:
@@ -106,7 +105,7 @@ class PandaGPTVideoProcessor(VideoProcessorMixin):
         options = {name: getattr(self, name, None) for name in self._valid_kwargs_names}
         options = self._standardize_kwargs(**{**options, **kwargs})
         self._validate_preprocess_kwargs(**options)
-        videos = _as_list(videos)
+        videos = flatten(videos, "videos")
         if not videos:
             raise ValueError("videos is empty: give at least one")
         values, metadata = [], []
@@ -182,10 +181,16 @@ class PandaGPTVideoProcessor(VideoProcessorMixin):
             raise ValueError(f"{metadata.total_num_frames} frames are not whole clips of {num_frames}")
         return torch.arange(metadata.total_num_frames).view(-1, num_frames)
 
-    def _to_clips(
+    def _to_clips(self, frames: list[np.ndarray], indices: torch.Tensor, **options: Any) -> torch.Tensor:
+        """Frames (height, width, channels) to (clips x crops, channels, frames, crop height, crop width)."""
+        # One after the other: a scaled frame may be far larger than its crops.
+        crops = torch.stack([self._to_crops(frame, **options) for frame in frames], dim=1)
+        clips = crops[:, indices]  # (crops, clips, frames, channels, height, width)
+        return clips.permute(1, 0, 3, 2, 4, 5).flatten(0, 1)
+
+    def _to_crops(
         self,
-        frames: list[np.ndarray],
-        indices: torch.Tensor,
+        frame: np.ndarray,
         do_resize: bool,
         size: Any,
         resample: PILImageResampling | int,
@@ -199,23 +204,21 @@ class PandaGPTVideoProcessor(VideoProcessorMixin):
         device: str | torch.device | None = None,
         **options: Any,
     ) -> torch.Tensor:
-        """Frames (height, width, channels) to (clips x crops, channels, frames, crop height, crop width)."""
-        pixels = torch.from_numpy(np.stack(frames)).to(device).permute(0, 3, 1, 2).float()
+        """A frame (height, width, channels) to (crops, channels, crop height, crop width)."""
+        pixels = torch.from_numpy(frame.copy()).to(device).permute(2, 0, 1).float()
         if do_rescale:
             pixels = pixels * rescale_factor
         if do_resize:
             mode = PILImageResampling(resample).name.lower()
             align = None if mode == "nearest" else False
             new_size = _new_size(pixels.shape[-2], pixels.shape[-1], size)
-            pixels = torch.nn.functional.interpolate(pixels, new_size, mode=mode, align_corners=align)
+            pixels = torch.nn.functional.interpolate(pixels[None], new_size, mode=mode, align_corners=align)[0]
         if do_normalize:
             mean, std = (
                 torch.as_tensor(value, device=pixels.device).view(-1, 1, 1) for value in (image_mean, image_std)
             )
             pixels = (pixels - mean) / std
-        crops = torch.stack(_crops(pixels, crop_size.height, crop_size.width, num_crops))
-        clips = crops[:, indices]  # (crops, clips, frames, channels, height, width)
-        return clips.permute(1, 0, 3, 2, 4, 5).flatten(0, 1)
+        return torch.stack(_crops(pixels, crop_size.height, crop_size.width, num_crops))
 
 
 class _VideoFile:
@@ -228,7 +231,7 @@ class _VideoFile:
                 raise ValueError("it has no video track")
             stream = container.streams.video[0]
             packets = [packet for packet in container.demux(stream) if packet.size]
-            if len(packets) < stream.frames:
+            if len(packets) < stream.frames and self._count_stored() < stream.frames:
                 raise ValueError(f"the file is truncated: it holds {len(packets)} of {stream.frames} frames")
             self.fps = float(stream.average_rate or stream.guessed_rate or 0)
         shown = [packet.pts for packet in packets if not packet.is_discard]
@@ -248,9 +251,17 @@ class _VideoFile:
             raise ValueError(f"frame {numbers[len(frames)]} of {self.num_frames} cannot be decoded")
         return [np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)) for frame in frames]
 
-    def _open(self) -> Any:
+    def _open(self, **options: str) -> Any:
         self.file.seek(0)
-        return av.open(self.file)
+        try:
+            return av.open(self.file, options=options)
+        except av.FFmpegError as error:
+            raise ValueError(f"it is no video of a known format, or it is damaged ({error.strerror})") from error
+
+    def _count_stored(self) -> int:
+        """All frames that are there, those of a trimmed recording among them that its edit list hides."""
+        with self._open(ignore_editlist="1") as container:
+            return sum(packet.size > 0 for packet in container.demux(video=0))
 
     def _seek(self, numbers: list[int]) -> Iterator[Any]:
         with self._open() as container:
@@ -277,30 +288,10 @@ class _VideoFile:
                     return
 
 
-def _as_list(videos: Any) -> list:
-    """One video, a list of videos or rows of videos as a flat list of videos."""
-    if isinstance(videos, np.ndarray | torch.Tensor) and videos.ndim == 5:
-        return list(videos)
-    if isinstance(videos, list | tuple) and not _is_rated(videos) and not _are_frames(videos):
-        return [video for nested in videos for video in _as_list(nested)]
-    return [videos]
-
-
-def _is_rated(video: Any) -> bool:
-    return isinstance(video, tuple) and len(video) == 2 and isinstance(video[1], int | float)
-
-
-def _are_frames(video: Any) -> bool:
-    return len(video) > 0 and all(
-        isinstance(frame, Image.Image) or (isinstance(frame, np.ndarray | torch.Tensor) and frame.ndim <= 3)
-        for frame in video
-    )
-
-
 def _frames_and_rate(video: Any) -> tuple[Any, float | None]:
     """Returns the frames of a video that is given as frames, `None` for one that has to be read, and the rate."""
     rate = None
-    if _is_rated(video):
+    if is_rated(video):
         video, rate = video
     elif isinstance(video, Mapping) and "frames" in video:
         video, rate = video["frames"], video.get("fps")
@@ -331,6 +322,7 @@ def _as_rgb(frame: Any, options: Mapping[str, Any]) -> np.ndarray:
 def _new_size(height: int, width: int, size: Any) -> tuple[int, int]:
     if not size.shortest_edge:
         return size.height, size.width
+    check_aspect_ratio(width, height)
     shorter = min(height, width)
     return math.floor(height / shorter * size.shortest_edge), math.floor(width / shorter * size.shortest_edge)
 

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from modeling_pandagpt import PandaGPTConfig, PandaGPTForConditionalGeneration
-from modeling_pandagpt.convert_original_checkpoint import main
+from modeling_pandagpt.convert_original_checkpoint import load_clip_tokenizer, main
 
 
 ROOT = Path(__file__).parents[2]
@@ -151,6 +151,11 @@ class TestWhatIsWritten:
         assert config.eos_token_id == [2, 264], "the end token, and the piece ## of the tiny vocabulary"
         assert config.suppress_tokens is None
 
+    def test_every_file_has_the_usual_permissions(self, converted):
+        for folder in converted.values():
+            modes = {file.name: file.stat().st_mode for file in folder.iterdir() if file.is_file()}
+            assert set(modes.values()) == {modes["processor_config.json"]}, modes
+
     def test_shards_and_index(self, converted):
         index = json.loads((converted["base"] / "model.safetensors.index.json").read_text())
         files = sorted(converted["base"].glob("model-*.safetensors"))
@@ -184,8 +189,9 @@ class TestWhatIsWritten:
 
 
 class TestSources:
-    def test_fresh_projector(self, encoder, llama, output, converted):
+    def test_fresh_projector(self, encoder, llama, output, converted, capsys):
         convert(*encoder, "--language-model", llama, "--output", output)
+        assert "the projector is fresh: it wants training" in capsys.readouterr().out
         config = PandaGPTConfig.from_pretrained(output)
         assert set(config.modality_scales.values()) == {1.0}
         weights = weights_of(output)
@@ -357,7 +363,13 @@ class TestInterruption:
     def test_an_interrupted_run_leaves_no_folder_of_that_name(self, interruption, encoder, llama, output):
         arguments = [*encoder, "--language-model", llama, "--max-shard-size", "20KB", "--output", output]
         command = [sys.executable, "-m", "modeling_pandagpt.convert_original_checkpoint", *map(str, arguments)]
-        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+            # A background job of a shell ignores interrupts, and so would what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         while process.poll() is None and not any(output.parent.glob(".model.*.partial/model/*.safetensors")):
             time.sleep(0.0005)
         process.send_signal(interruption)
@@ -544,7 +556,7 @@ class TestRefusals:
         assert "is duplicate, both model-00001-of-00002.safetensors and model-00002-of-00002.safetensors" in message
         second.unlink()
         message = refused(output, *encoder, "--language-model", folder)
-        assert f"{second} is not there. Where it is one shard of several, the download is incomplete" in message
+        assert f"{folder / 'model.safetensors.index.json'} lists {second.name}, not there: the download" in message
 
     @pytest.mark.parametrize(
         ("options", "reason"),
@@ -556,11 +568,33 @@ class TestRefusals:
             (("--language-model", "{llama}", "--chat-template", "nowhere"), "neither one of ['chatml', 'vicuna_v0']"),
             (("--language-model", "{llama}", "--modalities", "vision,smell"), "got ['vision', 'smell']"),
             (("--language-model", "/no/such/folder"), "is neither a folder nor a model that the Hub gives"),
+            (("--language-model", "{clip}"), "--language-model {clip} has no config.json of a known language model"),
+            (("--clip-tokenizer", "{llama}"), "--clip-tokenizer {llama} is not CLIP's"),
+            (("--clip-tokenizer", "{llama}/config.json"), "--clip-tokenizer {llama}/config.json cannot be read."),
+            (("--clip-tokenizer", "{llama}/nothing"), "bpe_simple_vocab_16e6.txt.gz, which ImageBind ships"),
+            (("--max-shard-size", "banana"), "--max-shard-size banana is no size"),
+            (("--imagebind-config", "nothere.json"), "'--imagebind-config'"),
+            (("--imagebind", "nothere.pth"), "'--imagebind'"),
+            (("--language-model", "{llama}", "--delta", "nothere.pt"), "'--delta'"),
         ],
     )
-    def test_options(self, options, reason, encoder, llama, delta, output, refused):
-        filled = [option.format(llama=llama, delta=delta, output=output) for option in options]
-        assert reason in refused(output, *encoder, *filled)
+    def test_options(self, options, reason, encoder, llama, delta, fixtures, output, refused):
+        names = {"llama": llama, "delta": delta, "output": output, "clip": fixtures / "clip_tokenizer"}
+        filled = [option.format(**names) for option in options]
+        message = refused(output, *encoder, *filled)
+        assert reason.format(**names) in message
+        assert "one shard of several" not in message
+
+    @pytest.mark.parametrize("special", [["<|startoftext|>"], ["<|endoftext|>"], ["<|endoftext|>", "<|startoftext|>"]])
+    def test_a_tokenizer_that_is_not_clips(self, special, encoder, output, refused, tmp_path):
+        words = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(["a", *special])}, unk_token="a"))
+        PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(tmp_path / "words")
+        assert "is not CLIP's" in refused(output, *encoder, "--clip-tokenizer", tmp_path / "words")
+
+    def test_a_clip_tokenizer_with_more_tokens_than_the_encoder(self, fixtures):
+        with pytest.raises(ValueError, match="ids below 524; got the highest id 524"):
+            load_clip_tokenizer(str(fixtures / "clip_tokenizer"), 524)
+        assert len(load_clip_tokenizer(str(fixtures / "clip_tokenizer"), 525)) == 525
 
     @pytest.mark.parametrize("kind", ["folder", "file"])
     def test_what_is_there_is_not_overwritten(self, kind, encoder, fixtures, output, refused):

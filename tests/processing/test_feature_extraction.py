@@ -387,3 +387,17 @@ def test_round_trip_through_a_folder(extractor, medium, tmp_path):
 def test_extractors_travel_to_workers(audio, imu):
     assert torch.equal(features(pickle.loads(pickle.dumps(audio)), SHORT), features(audio, SHORT))
     assert pickle.loads(pickle.dumps(imu)).to_dict() == imu.to_dict()
+
+
+def test_rates_may_be_numbers_of_numpy():
+    samples, motion = np.random.default_rng(0).uniform(-1, 1, (1, 8000)), np.ones((6, 2000), np.float32)
+    audio, imu = PandaGPTFeatureExtractor(), PandaGPTImuFeatureExtractor()
+    expected = audio((samples, 16000), return_tensors="pt").input_features
+    assert torch.equal(audio((samples, np.int64(16000)), return_tensors="pt").input_features, expected)
+    assert imu((motion, np.float64(400)), return_tensors="pt").imu_values.shape == (1, 6, 2000)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_motion_of_too_few_samples_is_an_error(rate):
+    with pytest.raises(ValueError, match=rf"^imu\[0\].*rate of {rate} Hz leaves . samples.*at least 2"):
+        PandaGPTImuFeatureExtractor()(np.ones((6, 10), np.float32), sampling_rate=rate)

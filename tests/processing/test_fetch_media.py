@@ -7,9 +7,10 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 
-from processing.fetch_media import describe, fetch, naming, open_media
+from processing.fetch_media import describe, fetch, flatten, naming, open_media
 
 
 DATA = bytes(range(256))
@@ -43,8 +44,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_drip(self):
         self._start(200)
-        while not self.server.released.wait(0.05):
-            self.wfile.write(b"x")
+        for _ in range(80):  # at most 4 s, so that a test of the deadline fails rather than hangs
+            if not self.server.released.wait(0.05):
+                self.wfile.write(b"x")
 
     def send_redirect(self):
         self._start(302, {"Location": "/small"})
@@ -97,7 +99,9 @@ def test_every_kind_of_source_gives_the_bytes(file):
         encoded,
         wrapped,
         f"data:image/png;base64,{encoded}",
+        f"DATA:image/png;BASE64,{encoded}",
         f"data:,{percent}",
+        f"FILE{file.as_uri().removeprefix('file')}",
         {"bytes": DATA, "path": "elsewhere.wav"},
         {"bytes": None, "path": str(file)},
     ]
@@ -134,6 +138,7 @@ def test_an_existing_path_wins_over_base64(tmp_path, monkeypatch):
         ("data:image/png;base64", "comma"),
         ("data:image/png;base64,!!!", "broken"),
         ("data:,", "empty"),
+        ("S3://bucket/file.jpg", "s3:// is not supported"),
         (b"", "empty"),
     ],
 )
@@ -158,6 +163,7 @@ def test_a_source_of_another_type_is_an_error(source):
 
 def test_download(server):
     assert fetch(f"{server}/small") == DATA
+    assert fetch(f"{server.replace('http', 'HTTP')}/small") == DATA
     assert fetch(f"{server}/redirect") == DATA
     assert fetch(f"{server}/small", max_bytes=len(DATA)) == DATA
 
@@ -205,3 +211,29 @@ def test_naming_keeps_the_type_and_adds_the_item():
 def test_a_long_source_is_described_shortly():
     assert len(describe("A" * 10**6)) < 90
     assert describe("x" * 70 + "/the_picture.png").endswith("the_picture.png'")
+
+
+FRAME, SAMPLES = np.zeros((4, 4, 3)), np.zeros(9)
+
+
+@pytest.mark.parametrize(
+    ("argument", "medium"),
+    [
+        ("videos", [FRAME, FRAME]),
+        ("videos", [FRAME[..., 0]]),
+        ("videos", ([FRAME], np.int64(5))),
+        ("videos", (np.zeros((2, 4, 4, 3)), np.float32(5))),
+        ("audio", (SAMPLES, np.int64(16000))),
+        ("audio", ([0.0, 0.5], 16000)),
+        ("audio", [0.0, np.float32(0.5)]),
+        ("audio", (0.0, 0.5)),
+        ("imu", (np.zeros((6, 9)), np.float64(400))),
+        ("images", FRAME),
+        ("depth", "a path"),
+    ],
+)
+def test_one_medium_is_one_alone_in_lists_and_in_rows(argument, medium):
+    for given in (medium, [medium], [[medium]]):
+        flat = flatten(given, argument)
+        assert len(flat) == 1 and flat[0] is medium
+    assert len(flatten([[medium, medium], [medium], []], argument)) == 3

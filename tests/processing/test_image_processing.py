@@ -277,6 +277,22 @@ def test_arrays_that_are_no_pictures_are_errors(vision, array, message):
         vision(array)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_endless_strips_are_refused_before_they_are_scaled(request, name):
+    processor = request.getfixturevalue(name)
+    strip = Image.new("F" if name == "depth" else "L", (1, 5000), 3)
+    for picture, side in ((strip, "1 x 5000"), (strip.transpose(Image.Transpose.ROTATE_90), "5000 x 1")):
+        with pytest.raises(ValueError, match=rf"^{processor.media}\[0\] .*{side} pixels.*1000 times"):
+            processor(picture)
+
+
+def test_floats_are_deep_thermal_pictures(thermal):
+    fractions = np.linspace(0, 1, 224 * 224, dtype=np.float32).reshape(224, 224)
+    with pytest.raises(ValueError, match="value_range"):
+        thermal(fractions)
+    assert thermal(fractions, value_range=(0, 1), return_tensors="pt").thermal_values.max() == 1
+
+
 def test_pickles_are_not_loaded(depth):
     buffer = io.BytesIO()
     np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)

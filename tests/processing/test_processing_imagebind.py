@@ -134,6 +134,41 @@ def test_keywords_reach_one_processor(imagebind, media):
     assert inputs["pixel_values_videos"].shape[1] == 15
 
 
+def test_keywords_reach_every_processor_that_takes_them(imagebind, media):
+    millimetres = (media["depth"][0] * 1000).astype(np.uint16)
+    deep = np.arange(64, dtype=np.uint16).reshape(8, 8) * 100
+    given = {"depth": millimetres, "thermal": deep, "audio": media["audio"], "videos": media["video"]}
+    options = {"depth_unit": 0.001, "value_range": (0, 6300), "num_clips": 1, "return_tensors": "pt"}
+    inputs = imagebind(**given, **options)
+    expected = imagebind(
+        depth=millimetres,
+        depth_kwargs={"depth_unit": 0.001},
+        thermal=deep,
+        thermal_kwargs={"value_range": (0, 6300)},
+        return_tensors="pt",
+    )
+    assert torch.equal(inputs["depth_values"], expected["depth_values"])
+    assert torch.equal(inputs["thermal_values"], expected["thermal_values"])
+    assert inputs["input_features"].shape[1] == 1 and inputs["pixel_values_videos"].shape[1] == 3
+    plain = imagebind(depth=media["depth"][0], do_normalize=False, return_tensors="pt")["depth_values"]
+    assert 0 < plain.min() and plain.max() < 1
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "message"),
+    [
+        ({"media_fusion": "concat"}, TypeError, r"\['media_fusion'\]"),
+        ({"depth_units": 0.001}, TypeError, r"\['depth_units'\]"),
+        ({"max_disparty": 3, "num_clip": 3}, TypeError, r"\['max_disparty', 'num_clip'\]"),
+        ({"depth_unit": 1, "depth_kwargs": {"depth_unit": 2}}, ValueError, "'depth_unit'.* given twice: in depth_kw"),
+        ({"sampling_rate": 200, "imu": np.zeros((6, 2000))}, TypeError, "audio_kwargs or imu_kwargs"),
+    ],
+)
+def test_a_keyword_without_effect_is_an_error(imagebind, keywords, error, message):
+    with pytest.raises(error, match=message):
+        imagebind(text="dog", depth=np.ones((8, 8)), **keywords)
+
+
 def test_errors(imagebind):
     with pytest.raises(ValueError, match="at least one of"):
         imagebind()

@@ -237,11 +237,12 @@ def test_blocks_by_path_url_and_base64(processor, media, tmp_path, kind):
     blocks = [
         {"type": kind, kind: str(path)},
         {"type": kind, "path": path},
-        {"type": kind, "url": path.as_uri()},
+        {"type": kind, "path": path.as_uri()},
+        {"type": kind, "url": f"DATA:application/octet-stream;base64,{encoded}"},
         {"type": kind, "base64": encoded},
         {"type": kind, kind: path.read_bytes()},
         {"type": f"{kind}_url", f"{kind}_url": {"url": f"data:application/octet-stream;base64,{encoded}"}},
-        {"type": f"{kind}_url", f"{kind}_url": path.as_uri()},
+        {"type": f"{kind}_url", f"{kind}_url": f"data:;base64,{encoded}"},
     ]
     if kind == "audio":
         blocks.append({"type": "input_audio", "input_audio": {"data": encoded, "format": "wav"}})
@@ -249,6 +250,35 @@ def test_blocks_by_path_url_and_base64(processor, media, tmp_path, kind):
     values = tokenize(processor, user(*blocks))[name]
     assert len(values) == len(blocks)
     assert all(torch.equal(value, values[0]) for value in values)
+
+
+@pytest.mark.parametrize("spell", [str, lambda path: path.as_uri(), lambda path: path.as_uri().upper()])
+def test_urls_and_base64_read_no_file_of_this_machine(processor, tmp_path, monkeypatch, spell):
+    monkeypatch.chdir(tmp_path)
+    path = as_files((np.zeros(8000, np.float32), 16000), "audio", tmp_path)
+    for source in (spell(path), path.name, "A" * 64):
+        (tmp_path / ("A" * 64)).write_bytes(path.read_bytes())
+        for block in (
+            {"type": "audio", "url": source},
+            {"type": "audio_url", "audio_url": {"url": source}},
+            {"type": "audio_url", "audio_url": source},
+            {"type": "audio", "base64": source},
+            {"type": "input_audio", "input_audio": {"data": source, "format": "wav"}},
+        ):
+            with pytest.raises(ValueError, match="must have an http|base64 is broken|^audio.*AAAA"):
+                tokenize(processor, user(block))
+
+
+@pytest.mark.parametrize("value", [b"UklGRg==", 3, ["x"]])
+def test_base64_and_urls_are_strings(processor, value):
+    for key, message in (("base64", "a string under base64"), ("url", "an http.* URL under url")):
+        with pytest.raises(ValueError, match=f"^block 0 of message 0 must have {message}"):
+            tokenize(processor, user({"type": "audio", key: value}))
+
+
+def test_short_base64_is_read(processor):
+    gif = "R0lGODdhAQABAIAAAAAAAAAAACwAAAAAAQABAAACAkQBADs="  # 48 characters
+    assert tokenize(processor, user({"type": "image", "base64": gif}))["pixel_values"].shape == (1, 3, 224, 224)
 
 
 def test_video_url_block(processor, tmp_path):
@@ -261,7 +291,8 @@ def test_video_url_block(processor, tmp_path):
             frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), grey, dtype=np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    blocks = [{"type": "video_url", "video_url": {"url": path.as_uri()}}, {"type": "video", "path": str(path)}]
+    url = f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    blocks = [{"type": "video_url", "video_url": {"url": url}}, {"type": "video", "path": str(path)}]
     values = tokenize(processor, user(*blocks))["pixel_values_videos"]
     assert values.shape == (2, 15, 3, 2, 224, 224)
     assert torch.equal(values[0], values[1])
@@ -319,7 +350,9 @@ def test_length_of_the_text_does_not_cut_the_sound(processor, media):
 
 
 def test_messages_of_the_caller_stay_as_they_are(processor, media):
-    chat = user({"type": "image_url", "image_url": {"url": "x"}}, block("audio", media["audio"][0]), "a <image> b")
+    chat = user(
+        {"type": "image_url", "image_url": {"url": "data:,x"}}, block("audio", media["audio"][0]), "a <image> b"
+    )
     before = copy.deepcopy(chat)
     processor.apply_chat_template(chat)
     assert [list(item) for item in chat[0]["content"]] == [list(item) for item in before[0]["content"]]

@@ -239,6 +239,36 @@ def test_only_what_leads_to_the_wanted_frames_is_decoded(processor, monkeypatch)
     assert 2 <= CountingContainer.decoded <= 20
 
 
+def trimmed_video(num_hidden: int) -> bytes:
+    """A counting video of 100 frames, the first of which an edit list hides. The key frames are every 12th."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4", options={"avoid_negative_ts": "disabled"}) as output:
+        stream = output.add_stream("mpeg4", rate=25, options={"g": "12", "sc_threshold": "1000000000"})
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        pictures = (np.full((32, 48, 3), 2 * number, np.uint8) for number in range(100))
+        frames = [av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in pictures]
+        for packet in [packet for frame in [*frames, None] for packet in stream.encode(frame)]:
+            hidden = int(num_hidden / 25 / packet.time_base)
+            packet.pts, packet.dts = packet.pts - hidden, packet.dts - hidden
+            output.mux(packet)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("num_hidden", [6, 20])  # the second hides a whole group of frames, which is never read
+def test_a_trimmed_recording_begins_where_it_is_shown(processor, num_hidden):
+    video = trimmed_video(num_hidden)
+    (metadata,) = processor(video, return_metadata=True)["video_metadata"]
+    assert metadata.total_num_frames == 100 - num_hidden
+    options = {"num_clips": 2, "clip_duration": 1.0, "size": 32, "crop_size": 32}
+    expected = [num_hidden, num_hidden + 24, 75, 99]
+    assert numbers_of(processor, video, **options) == pytest.approx(expected, abs=3)  # a lossy codec
+
+
+def test_endless_strips_are_refused_before_they_are_scaled(processor):
+    with pytest.raises(ValueError, match=r"^videos\[0\] .*1 x 5000 pixels.*1000 times"):
+        processor(np.zeros((1, 5000, 1, 3), np.uint8))
+
+
 def test_a_rotated_recording_is_turned_upright(processor):
     picture = np.zeros((32, 48, 3), np.uint8)
     picture[:, 24:] = 255  # bright on the right
@@ -253,9 +283,11 @@ def test_a_rotated_recording_is_turned_upright(processor):
     # The track header's matrix says: turn clockwise by 90 degrees, as telephones write it.
     matrix = data.index(b"tkhd") + 44
     data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 32 << 16, 0, 1 << 30)
-    options = {"size": 32, "crop_size": 32, "num_crops": 3, "num_clips": 1, "do_normalize": False}
-    top, _, bottom = processor(bytes(data), return_tensors="pt", **options).pixel_values_videos[0]
-    assert top.mean() < 0.4 and bottom.mean() > 0.6  # right becomes bottom
+    options = {"size": 32, "crop_size": 32, "num_crops": 1, "num_clips": 1, "do_normalize": False}
+    batch = processor(bytes(data), return_tensors="pt", return_metadata=True, **options)
+    assert (batch["video_metadata"][0].height, batch["video_metadata"][0].width) == (48, 32)
+    centre = batch.pixel_values_videos[0, 0, :, 0]
+    assert centre[:, :12].max() < 0.1 and centre[:, 20:].min() > 0.9  # right becomes bottom
 
 
 # Errors

@@ -1,6 +1,7 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
 """What the library's tests import from modules that its source distribution lacks."""
 
+import base64
 from pathlib import Path
 
 
@@ -33,9 +34,12 @@ config_common_kwargs = {
 
 
 def url_to_local_path(url: str) -> str:
-    """An example file of ours of the same kind as the file at `url`; the tests run without a network."""
+    """An example file of ours of the same kind as the file at `url`; the tests run without a network.
+
+    As a data URL: a chat's "url" names no file.
+    """
     name = {".mp4": "video.mp4", ".wav": "sound.wav", ".mp3": "sound.wav"}.get(Path(url).suffix, "picture.png")
-    return str(EXAMPLES / name)
+    return f"data:;base64,{base64.b64encode((EXAMPLES / name).read_bytes()).decode()}"
 
 
 def run_distributed(*args, **kwargs):
