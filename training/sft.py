@@ -235,8 +235,8 @@ def train(arguments: Arguments, training_arguments: PandaGPTSFTConfig) -> PandaG
         [`PandaGPTTrainer`], after the run; without one when `dry_run` is set.
 
     Raises:
-        ValueError: when `streaming` lacks `max_steps`, `merge` is set without an adapter, or the data are not as
-            `training/data.py` wants them.
+        ValueError: when `streaming` lacks `max_steps`, `merge` is set without an adapter, a whole model is to be
+            trained on embeddings, or the data are not as `training/data.py` wants them.
     """
     if arguments.merge and arguments.train in ("full", "everything"):
         raise ValueError(f"merge is for an adapter: train={arguments.train} writes a whole model anyway")
@@ -256,6 +256,10 @@ def train(arguments: Arguments, training_arguments: PandaGPTSFTConfig) -> PandaG
         train_rows = add_lengths(train_rows, processor, training_arguments.max_length)
     has_embeddings = "media_embeds" in next(iter(train_rows))
     if has_embeddings:
+        if arguments.train in ("full", "everything"):
+            raise ValueError(
+                f"train={arguments.train} saves a whole model, but embeddings are trained on without encoder"
+            )
         check_compatible(train_rows, arguments.model)
     model = build_model(arguments, has_embeddings)
     collator = PandaGPTDataCollator(processor, training_arguments.max_length, arguments.max_broken_share)

@@ -11,6 +11,7 @@ from tiny_training import command_line, losses, read_facts, write_base
 from transformers import AutoModelForImageTextToText, TrainerCallback, set_seed
 
 from pandagpt import PandaGPTForConditionalGeneration, PandaGPTProcessor
+from training.embeddings import main as embed
 from training.sft import Arguments, build_model, main, parse_arguments, train, trainable_by_module
 from training.trainer import PandaGPTSFTConfig
 
@@ -139,6 +140,20 @@ def test_dry_run_shows_and_stops(base, original_data, tmp_path, capsys):
     assert "model.projector.modules_to_save.default: 4,160" in shown
     assert not (tmp_path / "facts.json").exists()
     assert not list(tmp_path.glob("**/*.safetensors"))
+
+
+def test_embeddings_give_the_losses_of_their_media(base, original_data, tmp_path):
+    embeddings = tmp_path / "embeddings"
+    options = ["--num-shards", 1, "--workers", 0, "--device", "cpu"]
+    with pytest.raises(SystemExit) as ended:
+        embed([str(option) for option in ["--model", base, "--data", original_data, "--output", embeddings, *options]])
+    assert ended.value.code == 0
+    more = ["--max_steps", 3, "--save_strategy", "no"]
+    for name, data in (("media", original_data), ("embedded", embeddings)):
+        main(command_line(base, data, tmp_path / name, *more))
+    assert losses(tmp_path / "embedded") == pytest.approx(losses(tmp_path / "media"), abs=1e-5)
+    with pytest.raises(ValueError, match="train=full saves a whole model"):
+        main(command_line(base, embeddings, tmp_path / "full", *more, "--train", "full"))
 
 
 def test_length_groups(base, original_data, tmp_path):
