@@ -30,7 +30,14 @@ ABSENT = {
 }
 
 # The library's own markers.
-MARKERS = ["accelerate_tests", "flash_attn_test", "flash_attn_3_test", "flash_attn_4_test", "torch_compile_test"]
+MARKERS = [
+    "accelerate_tests",
+    "flash_attn_test",
+    "flash_attn_3_test",
+    "flash_attn_4_test",
+    "slow",
+    "torch_compile_test",
+]
 
 
 def pytest_configure(config: pytest.Config):
