@@ -354,6 +354,7 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
             raise ValueError("Give exactly one of input_ids and inputs_embeds.")
         media = (pixel_values, pixel_values_videos, input_features, thermal_values, depth_values, imu_values)
         is_given = any(has_media(values) for values in media)
+        projection_dim = self.config.imagebind_config.projection_dim
         if is_given and media_embeds is not None:
             raise ValueError("Give media or their media_embeds, not both.")
         if is_given:
@@ -364,7 +365,7 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
         if media_embeds is not None:
             if media_types is None:
                 raise ValueError("media_embeds come with media_types (batch, media): the scale depends on the kind.")
-            expected = (*media_types.shape, self.config.imagebind_config.projection_dim)
+            expected = (*media_types.shape, projection_dim)
             if media_embeds.shape != expected:
                 raise ValueError(f"media_embeds must be of shape {expected}, got {tuple(media_embeds.shape)}.")
             placeholder_types = self.get_placeholder_types(input_ids, inputs_embeds)
@@ -377,11 +378,13 @@ class PandaGPTModel(PandaGPTPreTrainedModel):
             inputs_embeds = fill_slots(inputs_embeds, placeholder_types, media_hidden_states, media_slots)
         elif inputs_embeds is None:
             if input_ids.shape[1] > 1:  # a single id is a decoding step, and placeholders are never produced
-                check_media_counts(self.get_placeholder_types(input_ids), [0] * 6, "the text's placeholders")
+                check_media_counts(
+                    self.get_placeholder_types(input_ids), [0] * len(MEDIA_TYPES), "the text's placeholders"
+                )
             inputs_embeds = self.get_input_embeddings()(input_ids)
         if media_embeds is None and self.training:
             # Distributed training waits for every trained weight's gradient, also from a batch of text alone.
-            nothing = self.project_media(inputs_embeds.new_zeros(1, self.projector.in_features), torch.ones(1).long())
+            nothing = self.project_media(inputs_embeds.new_zeros(1, projection_dim), torch.ones(1).long())
             inputs_embeds = inputs_embeds + 0.0 * nothing.to(inputs_embeds)
 
         outputs = self.language_model(

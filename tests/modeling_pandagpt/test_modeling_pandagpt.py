@@ -236,7 +236,6 @@ class QuantizedLinear(torch.nn.Module):
 
     def __init__(self, linear: torch.nn.Linear):
         super().__init__()
-        self.in_features = linear.in_features
         self.scale = linear.weight.detach().abs().max() / 127
         self.weight = torch.nn.Parameter((linear.weight / self.scale).round().to(torch.int8), requires_grad=False)
         self.bias = linear.bias
@@ -273,6 +272,12 @@ def test_text_alone_gives_the_projector_a_gradient_of_zero(tiny_model):
     assert torch.equal(loss, expected)
     loss.backward()
     assert not tiny_model.model.projector.weight.grad.any()
+    lora = LoraConfig(
+        target_modules=r".*language_model.*\.q_proj", modules_to_save=["projector"], task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(tiny_model, lora).train()
+    model(input_ids=input_ids, labels=input_ids).loss.backward()
+    assert not model.get_base_model().model.projector.weight.grad.any()
 
 
 @torch.no_grad()
