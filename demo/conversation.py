@@ -1,8 +1,10 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
-"""What a running conversation keeps: the model, its processor and every message so far, media included.
+"""What a running conversation keeps: every message so far, the media's embeddings, and the language model's cache.
 
 Notable:
-- The whole conversation is read anew at each turn, so a medium is seen in its own turn and in all later ones.
+- The whole conversation is read anew at each turn, so a medium is seen in its own turn and in all later ones. What was
+  computed is kept: the cache holds the longest beginning that a turn shares with the one before, and no medium is
+  opened or encoded twice.
 - A turn that fails leaves no trace: only an answered question becomes part of the conversation.
 - Our own installed classes load the model, so no code of a repository is ever executed.
 """
@@ -14,16 +16,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import TextStreamer
+import torch
+from transformers import DynamicCache, TextStreamer
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.utils.peft_utils import find_adapter_config_file
 
 import pandagpt
+from processing.processing_imagebind import MODALITIES
 from processing.processing_pandagpt import STOP_MARKER
 
 
+ARGUMENTS = {modality.name: modality.argument for modality in MODALITIES}
+TYPE_IDS = {modality.name: type_id for type_id, modality in enumerate(MODALITIES, 1)}
+
 # What may become the stop marker when more text comes.
 STOP_MARKER_BEGINS = re.compile(r"\n#{0,3}\Z")
+
+
+def is_medium(block: dict | str) -> bool:
+    """Whether a part of a message's content (a block, or a letter where the content is a string) is a medium."""
+    return not isinstance(block, str) and block["type"] != "text"
 
 
 @dataclass
@@ -106,6 +118,7 @@ class Conversation:
     ):
         self.model = model
         self.processor = processor
+        self.text_side = processor.text_side()
         self.system = system
         self.processor_kwargs = processor_kwargs or {}
         self.clear()
@@ -113,6 +126,22 @@ class Conversation:
     def clear(self) -> None:
         """Forget everything but the system message."""
         self.messages: list[dict] = [{"role": "system", "content": self.system}] if self.system else []
+        width = self.model.config.imagebind_config.projection_dim
+        self.media_embeds = torch.zeros(0, width, device=self.model.device, dtype=self.model.dtype)  # (media, width)
+        self.cache, self.cached_ids = self._empty_cache(), torch.tensor([])
+
+    def undo(self) -> None:
+        """
+        Forget the last question with its media and its answer.
+
+        Raises:
+            ValueError: when nothing was asked yet.
+        """
+        if not self.messages or self.messages[-1]["role"] != "assistant":
+            raise ValueError("There is nothing to undo: no question was answered yet.")
+        *self.messages, question, _ = self.messages
+        media = sum(map(is_medium, question["content"]))
+        self.media_embeds = self.media_embeds[: len(self.media_embeds) - media]
 
     def ask(
         self,
@@ -144,21 +173,53 @@ class Conversation:
         started = time.perf_counter()
         blocks = [{"type": kind, kind: source} for kind, source in media]
         messages = [*self.messages, {"role": "user", "content": [*blocks, {"type": "text", "text": question}]}]
-        inputs = self.processor.apply_chat_template(
-            messages,
-            tokenize=True,
-            return_dict=True,
-            add_generation_prompt=True,
-            return_tensors="pt",
-            processor_kwargs=self.processor_kwargs,
-        ).to(self.model.device, dtype=self.model.dtype)
+        inputs = self.text_side.apply_chat_template(
+            messages, tokenize=True, return_dict=True, add_generation_prompt=True, return_tensors="pt"
+        ).to(self.model.device)
+        given = [block for message in messages for block in message["content"] if is_medium(block)]
+        media_embeds = torch.cat([self.media_embeds, self._encode(given[len(self.media_embeds) :])])
+        if len(media_embeds):
+            inputs["media_embeds"] = media_embeds.unsqueeze(0)
+        self._crop_cache(inputs["input_ids"][0])
         streamer = AnswerStreamer(self.processor.tokenizer, write)
-        sequence = self.model.generate(**inputs, streamer=streamer, **generation)[0]
+        sequence = self.model.generate(**inputs, past_key_values=self.cache, streamer=streamer, **generation)[0]
+        self.cached_ids = sequence[: self.cache.get_seq_length()]
         answer = streamer.answer.strip()
         self.messages = [*messages, {"role": "assistant", "content": answer}]
+        self.media_embeds = media_embeds
         prompt_length = inputs["input_ids"].shape[1]
         seconds = time.perf_counter() - started
         return Reply(question, list(media), answer, prompt_length, len(sequence) - prompt_length, seconds)
+
+    def _encode(self, blocks: list[dict]) -> torch.Tensor:
+        """ImageBind's embeddings of new media, (media, projection_dim)."""
+        if not blocks:
+            return self.media_embeds[:0]
+        sources: dict[str, list[str]] = {}
+        for block in blocks:
+            sources.setdefault(ARGUMENTS[block["type"]], []).append(block[block["type"]])
+        values = self.processor(**sources, return_tensors="pt", **self.processor_kwargs)
+        values = values.to(self.model.device, dtype=self.model.dtype)
+        media_types = torch.tensor([[TYPE_IDS[block["type"]] for block in blocks]])
+        with torch.no_grad():
+            return self.model.model.encode_media(**values, media_types=media_types).media_embeds[0]
+
+    def _empty_cache(self) -> DynamicCache:
+        return DynamicCache(config=self.model.config.get_text_config(decoder=True))
+
+    def _crop_cache(self, ids: torch.Tensor) -> None:
+        """Leave in the cache what `ids` (length) begin with, but for their last token, which must be read anew."""
+        shared = min(len(self.cached_ids), len(ids) - 1)
+        differs = (self.cached_ids[:shared].to(ids) != ids[:shared]).nonzero()
+        shared = int(differs[0]) if len(differs) else shared
+        surplus = self.cache.get_seq_length() - shared
+        try:
+            if surplus:
+                self.cache.crop(-surplus)
+        except RuntimeError:  # what a sliding window or a recurrent layer has let go of cannot come back
+            shared, self.cache = 0, self._empty_cache()
+        # What a failed or stopped answer adds to the cache is not counted, and cropped by the next question.
+        self.cached_ids = ids[:shared]
 
 
 def load(name: str, revision: str | None = None, dtype: str = "auto", device: str = "auto") -> tuple[Any, Any]:

@@ -34,6 +34,42 @@ def match_slots(placeholder_types: torch.LongTensor, media_types: torch.LongTens
     return slots
 
 
+def media_of_rest(
+    placeholder_types: torch.LongTensor,
+    rest: int,
+    media_embeds: torch.FloatTensor,
+    media_types: torch.LongTensor,
+    media_slots: torch.LongTensor | None,
+) -> dict[str, torch.Tensor]:
+    """
+    The media of a text's last `rest` positions, whose slots are counted from there.
+
+    Args:
+        placeholder_types (`torch.LongTensor` of shape `(batch, sequence)`):
+            Of the whole text.
+        rest (`int`):
+            How many of its last positions are read.
+        media_embeds, media_types, media_slots:
+            Of the whole text, as [`PandaGPTModel.forward`] takes them.
+
+    Returns:
+        `dict`: the same three, of the same shapes, with the types and slots of all other media 0; empty when there is
+        no medium in the rest.
+    """
+    if media_slots is None:
+        media_slots = match_slots(placeholder_types, media_types)
+    is_placeholder = placeholder_types > 0
+    before = is_placeholder[:, : is_placeholder.shape[1] - rest].sum(dim=1, keepdim=True).to(media_slots.device)
+    is_after = media_slots > before  # (batch, media)
+    if not is_after.any():
+        return {}
+    return {
+        "media_embeds": media_embeds,
+        "media_types": media_types * is_after.to(media_types.device),
+        "media_slots": (media_slots - before) * is_after,
+    }
+
+
 def fill_slots(
     inputs_embeds: torch.FloatTensor,
     placeholder_types: torch.LongTensor,

@@ -22,7 +22,14 @@ from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_pandagpt import MEDIA_TYPES, MODALITY_OF_MEDIA_TYPE, PandaGPTConfig
-from .media_slots import check_media_counts, check_slots, fill_slots, match_slots, types_of_placeholders
+from .media_slots import (
+    check_media_counts,
+    check_slots,
+    fill_slots,
+    match_slots,
+    media_of_rest,
+    types_of_placeholders,
+)
 from .modeling_imagebind import ImageBindModel, move_to
 
 
@@ -540,13 +547,22 @@ class PandaGPTForConditionalGeneration(PandaGPTPreTrainedModel, GenerationMixin)
         is_first_iteration: bool | None = False,
         **kwargs,
     ) -> dict:
-        """As the library's; media are sent with the prompt only, unless there is no cache to remember them."""
+        """
+        As the library's; media are sent with the prompt only, unless there is no cache to remember them. Of a prompt
+        whose beginning is in `past_key_values` already, only the rest is read, and only that rest's media are sent.
+        """
         model_inputs = super().prepare_inputs_for_generation(
             input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
         )
+        media_inputs = ("media_embeds", "media_types", "media_slots")  # what encoded media come as
         if not is_first_iteration and kwargs.get("use_cache", True):
-            for name in ("media_embeds", "media_types", "media_slots"):
+            for name in media_inputs:
                 model_inputs.pop(name, None)
+        elif kwargs.get("media_embeds") is not None and kwargs.get("next_sequence_length") is not None:
+            input_ids = input_ids if inputs_embeds is None else None
+            placeholder_types = self.model.get_placeholder_types(input_ids, inputs_embeds)
+            media = [model_inputs.pop(name, None) for name in media_inputs]
+            model_inputs |= media_of_rest(placeholder_types, kwargs["next_sequence_length"], *media)
         return model_inputs
 
 

@@ -213,6 +213,14 @@ class PandaGPTProcessor(MediaProcessorMixin):
         types = {getattr(self, f"{modality.name}_token_id"): type_id for type_id, modality in enumerate(MODALITIES, 1)}
         return [[types.get(token, 0) for token in row] for row in input_ids]
 
+    def text_side(self) -> "PandaGPTProcessor":
+        """Returns a processor that opens no medium, and gives the same `input_ids`, `media_types` and `media_slots`.
+
+        For media that were encoded earlier, whose embeddings the model takes as `media_embeds`.
+        """
+        parts = {name: getattr(self, name) for name in self.get_attributes()}
+        return _TextSide(**parts, chat_template=self.chat_template, media_fusion=self.media_fusion)
+
     def decode(self, *args: Any, **kwargs: Any) -> str | list[str]:
         r"""As the tokenizer's `decode`, but drops a trailing stop marker of the original prompt, `\n##` or `\n###`."""
         return _drop_stop_marker(self.tokenizer.decode(*args, **kwargs))
@@ -267,6 +275,13 @@ class PandaGPTProcessor(MediaProcessorMixin):
                         found[kind].append(block[kind])
         more = {kind: found[kind] for kind in ("thermal", "depth", "imu")}
         return [found["image"]], [found["video"]], found["audio"], more
+
+
+class _TextSide(PandaGPTProcessor):
+    """See `PandaGPTProcessor.text_side`."""
+
+    def _process_media(self, media: dict[str, list], kwargs: dict[str, dict]) -> dict[str, Any]:
+        return {}
 
 
 def _normalize_content(content: Any, where: str) -> str | list[dict]:
