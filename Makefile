@@ -1,5 +1,5 @@
 # `make chat` and `make test` are all that a newcomer needs: both set up .venv first where that is needed.
-.PHONY: setup chat test test-distributed test-transformers lint format
+.PHONY: setup chat tiny tiny-smoke test test-slow test-distributed test-transformers lint format
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,8 +17,20 @@ chat: setup
 	$(BIN)/pandagpt chat "What do you see, and what do you hear?" \
 	    --image demo/examples/picture.png --audio demo/examples/sound.wav
 
+# From nothing to the bundled model: about half an hour on two cores. A run that was stopped goes on.
+tiny: setup
+	$(BIN)/pandagpt tiny-world build --output runs/tiny
+	rm -rf demo/pandagpt-tiny
+	cp -r runs/tiny/pandagpt-tiny demo/pandagpt-tiny
+
+tiny-smoke: setup
+	$(BIN)/pytest -m slow tests/training/tiny_world/test_build.py
+
 test: setup
-	$(BIN)/pytest -m "not distributed" --ignore=tests/transformers_suite
+	$(BIN)/pytest -m "not distributed and not slow and not browser" --ignore=tests/transformers_suite
+
+test-slow: setup
+	$(BIN)/pytest -m "slow and not distributed and not browser" --ignore=tests/transformers_suite
 
 # DeepSpeed compiles on first use: it needs a C++ compiler, and ninja on the path.
 test-distributed: setup

@@ -408,6 +408,24 @@ class PandaGPTConfig(PreTrainedConfig):
         return [getattr(self, f"{name}_token_id") for name in MEDIA_TYPES]
 
 
+def _name_to_the_library() -> None:
+    """
+    `transformers serve` and the pipelines' check of a model's type go by the library's own lists of names, to which
+    there is no public door: without this the first refuses PandaGPT, and the second logs that it is not supported.
+    """
+    try:
+        from transformers.models.auto import modeling_auto
+
+        for names in (
+            modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+            modeling_auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
+        ):
+            names.setdefault(PandaGPTConfig.model_type, "PandaGPTForConditionalGeneration")
+    except (ImportError, AttributeError):  # the lists are gone or renamed; nothing else depends on them
+        return
+
+
+_name_to_the_library()
 ImageBindConfig.register_for_auto_class()
 PandaGPTConfig.register_for_auto_class()
 

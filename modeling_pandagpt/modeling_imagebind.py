@@ -506,7 +506,8 @@ class ImageBindModel(ImageBindPreTrainedModel):
             encoder's, one row a clip.
 
         Raises:
-            ValueError: when the encoder does not exist, or `values` have the wrong number of dimensions.
+            ValueError: when the encoder does not exist, `values` have the wrong number of dimensions, or a clip the
+                wrong number of frames.
         """
         encoder = self.get_modality_encoder(modality)
         has_clips = modality == "audio" or (modality == "vision" and values.ndim != 4)
@@ -514,6 +515,10 @@ class ImageBindModel(ImageBindPreTrainedModel):
         if values.ndim != expected:
             raise ValueError(
                 f"ImageBind's {modality} encoder takes {expected} dimensions, got the shape {tuple(values.shape)}."
+            )
+        if modality == "vision" and has_clips and values.shape[3] != encoder.config.num_frames:
+            raise ValueError(
+                f"ImageBind's vision encoder takes clips of {encoder.config.num_frames} frames, got {values.shape[3]}."
             )
         values = move_to(encoder.embeddings.position_embedding, values)  # a weight that is never quantised
         outputs = encoder(values.flatten(0, 1) if has_clips else values, return_dict=True, **kwargs)

@@ -451,6 +451,15 @@ class PandaGPTForConditionalGeneration(PandaGPTPreTrainedModel, GenerationMixin)
     def get_imu_features(self, imu_values: torch.FloatTensor, **kwargs) -> BaseModelOutputWithPooling:
         return self.model.get_imu_features(imu_values, **kwargs)
 
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args, **kwargs) -> nn.Module:
+        """
+        As the library's, but the placeholders alone are no reason to grow: PEFT asks for `len(tokenizer)` rows when it
+        loads an adapter, and rows of theirs could be generated.
+        """
+        if new_num_tokens == max(self.config.placeholder_token_ids) + 1 > self.config.text_config.vocab_size:
+            return self.get_input_embeddings()
+        return super().resize_token_embeddings(new_num_tokens, *args, **kwargs)
+
     @can_return_tuple
     def forward(
         self,

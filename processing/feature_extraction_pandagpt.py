@@ -91,6 +91,8 @@ class PandaGPTFeatureExtractor(SequenceFeatureExtractor):
             Whether to subtract `mean` and divide by `std`.
         mean (`float`, *optional*, defaults to -4.268) and std (`float`, *optional*, defaults to 9.138):
             AudioSet's, over log-mel values.
+        padding_side (`str`, *optional*, defaults to `"left"`):
+            Clips need no padding; the library's pipelines pad text on the side that is given here.
 
     Raises:
         `ValueError`: if `sampling_rate` is not 16000.
@@ -111,11 +113,17 @@ class PandaGPTFeatureExtractor(SequenceFeatureExtractor):
         do_normalize: bool = True,
         mean: float = -4.268,
         std: float = 9.138,
+        padding_side: str = "left",
         return_attention_mask: bool = False,
         **kwargs: Any,
     ):
         super().__init__(
-            feature_size, sampling_rate, padding_value, return_attention_mask=return_attention_mask, **kwargs
+            feature_size,
+            sampling_rate,
+            padding_value,
+            padding_side=padding_side,
+            return_attention_mask=return_attention_mask,
+            **kwargs,
         )
         if sampling_rate != SAMPLING_RATE:
             raise ValueError(f"ImageBind hears at {SAMPLING_RATE} Hz, got sampling_rate={sampling_rate}")

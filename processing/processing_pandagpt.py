@@ -21,7 +21,7 @@ from typing import Any
 
 from tokenizers import models, normalizers
 from transformers import BatchFeature
-from transformers.utils import is_sentencepiece_available
+from transformers.utils import is_sentencepiece_available, logging
 
 from .fetch_media import scheme_of
 from .processing_imagebind import MODALITIES, MediaProcessorMixin, flatten_media, list_of_texts
@@ -29,6 +29,8 @@ from .processing_imagebind import MODALITIES, MediaProcessorMixin, flatten_media
 
 if is_sentencepiece_available():
     from sentencepiece import SentencePieceProcessor
+
+logger = logging.get_logger(__name__)
 
 MEDIA_NAMES = tuple(modality.name for modality in MODALITIES)
 PLACEHOLDERS = tuple(f"<{name}>" for name in MEDIA_NAMES)
@@ -119,7 +121,7 @@ class PandaGPTProcessor(MediaProcessorMixin):
             `ValueError`: if the tokenizer has neither a pad token nor an end token.
         """
         tokenizer.add_tokens(list(PLACEHOLDERS), special_tokens=True)
-        tokenizer.padding_side = "left"
+        tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"  # the second is what is saved
         if tokenizer.pad_token is None:
             if tokenizer.eos_token is None:
                 raise ValueError("the tokenizer has neither a pad token nor an end token: set one of them")
@@ -259,7 +261,7 @@ class PandaGPTProcessor(MediaProcessorMixin):
         self, conversations: list, audio_loading_params: dict, load_audio_from_video: bool = False
     ) -> tuple[list, list, list, dict]:
         if load_audio_from_video:
-            raise ValueError("load_audio_from_video is not supported: give the sound of a video in a block of its own")
+            logger.warning_once("The sound of a video is not heard: give it in a block of its own, of type audio.")
         found: dict[str, list] = {modality.name: [] for modality in MODALITIES}
         for messages in conversations:
             for position, message in enumerate(messages):

@@ -153,6 +153,11 @@ def test_wrong_shapes(modality, shape, expected):
         model.encode(modality, torch.zeros(shape))
 
 
+def test_clips_of_too_many_frames():
+    with pytest.raises(ValueError, match="clips of 2 frames, got 32"):
+        ImageBindModel(tiny_imagebind_config()).encode("vision", torch.zeros(1, 2, 3, 32, 28, 28))
+
+
 def test_nothing_to_encode():
     with pytest.raises(ValueError, match="nothing to encode"):
         ImageBindModel(tiny_imagebind_config())()

@@ -529,11 +529,12 @@ def test_nothing_and_wrong_text(processor):
         processor(text=["a", 3])
 
 
-def test_sound_of_a_video_needs_its_own_block(processor, media):
-    with pytest.raises(ValueError, match="load_audio_from_video"):
-        processor.apply_chat_template(
-            user(block("video", media["video"][0])), tokenize=True, load_audio_from_video=True
-        )
+def test_sound_of_a_video_is_not_heard_as_a_server_of_the_library_would_have_it(processor, media):
+    conversation = user(block("video", media["video"][0]))
+    without = processor.apply_chat_template(conversation, tokenize=True, return_dict=True)
+    options = {"tokenize": True, "return_dict": True, "load_audio_from_video": True}
+    inputs = processor.apply_chat_template(conversation, **options)
+    assert inputs["input_ids"] == without["input_ids"] and "input_features" not in inputs
 
 
 def test_construction_errors(processor, tiny):
