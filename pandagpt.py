@@ -142,6 +142,30 @@ def embed(ctx: typer.Context) -> None:
     run(ctx.args)
 
 
+@app.command(cls=_HandedOn)
+def publish(ctx: typer.Context) -> None:
+    """Put a model, an adapter or a data set on the Hub, complete, in one commit."""
+    from hub_cards.publish import main as run
+
+    run(ctx.args)
+
+
+@app.command(cls=_HandedOn)
+def evaluate(ctx: typer.Context) -> None:
+    """Measure a model: questions answered, classes and modalities told apart, beside published figures."""
+    from evaluation.run import main as run
+
+    run(ctx.args)
+
+
+@app.command("tiny-world", cls=_HandedOn)
+def tiny_world(ctx: typer.Context) -> None:
+    """Draw a toy world in six media, and train the bundled model on it."""
+    from training.tiny_world.command import main as run
+
+    run(ctx.args)
+
+
 def main() -> None:
     app()
 

@@ -1,5 +1,4 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
-"""The room of publishing: the cards of models, adapters, data sets and Spaces, and the assembly of a whole Hub folder
-from a checkpoint. It may import the two closed rooms, `modeling_pandagpt` and `processing`. This version holds no card
-yet.
+"""The room of publishing: `publish` is the command; `assemble` makes a whole Hub folder of a checkpoint, `cards` its
+card, `datasets` shards of conversations, and `upload` sends a folder in one commit.
 """

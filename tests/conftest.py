@@ -41,3 +41,13 @@ def reference() -> Path:
 def examples() -> Path:
     """The folder of example files, one of each modality."""
     return Path(__file__).parents[1] / "demo" / "examples"
+
+
+@pytest.fixture(scope="session")
+def loopback_hub():
+    """A Hub of this machine alone. Its users are `tester` (tokens `hf_writer`, `hf_reader`) and `stranger`."""
+    from loopback_hub import LoopbackHub
+
+    hub = LoopbackHub()
+    yield hub
+    hub.stop()

@@ -13,7 +13,8 @@ import sys
 
 class _Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name in {"pandagpt", "modeling_pandagpt", "processing", "training", "demo", "hub_cards"}:
+        ours = "chat_data demo evaluation hub_cards modeling_pandagpt pandagpt processing training".split()
+        if name in ours:
             raise ModuleNotFoundError(f"{name} is our source, which a stranger does not have")
 
 sys.meta_path.insert(0, _Refuse())

@@ -45,7 +45,7 @@ def test_nothing_heavy_is_imported_before_it_is_used():
 
 def test_help_lists_only_commands_that_run():
     listed = set(re.findall(r"^│ ([a-z]+) ", run("--help").stdout.split("Commands")[1], flags=re.MULTILINE))
-    assert listed == {"chat", "convert", "embed", "train"}
+    assert listed == {"chat", "convert", "embed", "evaluate", "publish", "train"}
     for command in listed:
         answered = CliRunner().invoke(pandagpt.app, [command, "--help"])
         assert answered.exit_code == 0, answered.output

@@ -11,9 +11,9 @@ from demo.untrained import build
 ROOT = Path(__file__).parents[1]
 
 
-def write_base(folder: Path) -> Path:
+def write_base(folder: Path, seed: int = 0) -> Path:
     """The folder of a tiny untrained model with its processor."""
-    for part in build():
+    for part in build(seed):
         part.save_pretrained(folder)
     return folder
 

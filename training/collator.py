@@ -9,28 +9,23 @@ Notable:
   another one stands in for it without labels, so that it adds nothing to the loss.
 """
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import Any
 
-import fsspec
 import numpy as np
 import torch
 from jinja2 import TemplateError
 from torch.nn.utils.rnn import pad_sequence
 from transformers.utils import logging
 
+from chat_data.rows import media_of
 from processing import PandaGPTProcessor
 from processing.processing_imagebind import MODALITIES
 
 
 logger = logging.get_logger(__name__)
-
-# Which column of a row holds the undecoded media of a kind. Pictures are not called `images`: by that name TRL's
-# trainer recognises data of its own, which it would process itself.
-MEDIA_COLUMNS = {modality.name: modality.name for modality in MODALITIES} | {"image": "pictures", "video": "videos"}
 
 _ARGUMENTS = {modality.name: modality.argument for modality in MODALITIES}
 
@@ -104,7 +99,7 @@ class PandaGPTDataCollator:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """
         Args:
-            rows (`list[dict]`): as [`training.data.ROW`] says, or with `media_embeds` and `media_types`.
+            rows (`list[dict]`): as [`chat_data.rows.ROW`] says, or with `media_embeds` and `media_types`.
 
         Returns:
             `dict[str, torch.Tensor]` with `input_ids`, `attention_mask` and `labels` (batch, length), padded on the
@@ -234,31 +229,6 @@ class _TextSide(PandaGPTProcessor):
 def _without_medium(block: Mapping[str, Any]) -> dict[str, Any]:
     # A medium's block must hold something; `_TextSide` never looks at it.
     return {"type": "text", "text": block["text"]} if block["type"] == "text" else {"type": block["type"], "path": "-"}
-
-
-def media_of(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yields the kind and the medium of every media block, from the block itself or, in turn, from its column."""
-    columns = {kind: iter(row.get(column) or []) for kind, column in MEDIA_COLUMNS.items()}
-    for message in row["messages"]:
-        for block in message["content"]:
-            kind = block["type"]
-            if kind == "text":
-                continue
-            medium = {"path": block["path"]} if block.get("path") else next(columns[kind], None)
-            if medium is None:
-                raise ValueError(f"the column {MEDIA_COLUMNS[kind]} has too few media for the blocks of type {kind}")
-            yield kind, _as_processors_take_it(medium)
-
-
-def _as_processors_take_it(medium: Mapping[str, Any]) -> Any:
-    data: Any
-    data, path, rate = medium.get("bytes"), medium.get("path"), medium.get("sampling_rate")
-    if rate is not None:
-        return np.load(io.BytesIO(data), allow_pickle=False), rate
-    if data is None and path is not None and (path.startswith("hf://") or "::" in path):
-        with fsspec.open(path, "rb") as file:  # a file of a streamed Hub folder or archive
-            data = file.read()
-    return path if data is None else data
 
 
 def _embeds_of(row: Mapping[str, Any], media_types: list[int]) -> torch.Tensor:

@@ -34,7 +34,6 @@ import torch
 import typer
 from accelerate import PartialState
 from datasets import ClassLabel, Dataset, Features, List, Value
-from huggingface_hub import HfApi
 from pyarrow.parquet import ParquetWriter
 from safetensors import safe_open
 from torch.utils.data import DataLoader
@@ -44,12 +43,14 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHT
 from transformers.utils.hub import extract_commit_hash
 
 import pandagpt
+from chat_data.rows import media_of, public_id, public_name
+from chat_data.sources import AnyDataset, load_source
+from hub_cards.datasets import publish_dataset
+from hub_cards.upload import PublishError
 from modeling_pandagpt import ImageBindConfig, ImageBindModel
 from modeling_pandagpt.configuration_pandagpt import MEDIA_TYPES, MODALITY_OF_MEDIA_TYPE
 from modeling_pandagpt.modeling_pandagpt import MEDIA_INPUTS
 from processing.processing_imagebind import MODALITIES, MediaProcessorMixin
-from training.collator import media_of
-from training.data import AnyDataset, load_source
 
 
 RECORD_COLUMN = "encoder"
@@ -72,8 +73,9 @@ class Checkpoint(NamedTuple):
     def load_processor(self) -> MediaProcessorMixin:
         return self.processor_class.from_pretrained(self.name, revision=self.commit)
 
-    def read_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Reads the encoder's weights one by one in the order of their names, and only the files that hold them."""
+    def read_weights(self, ending: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+        """Reads the encoder's weights one by one in the order of their names, and only the files that hold them; with
+        an `ending` only those whose names end so."""
         index = self._fetch(SAFE_WEIGHTS_INDEX_NAME, _raise_exceptions_for_missing_entries=False)
         if index is not None:
             file_of = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"]
@@ -81,7 +83,7 @@ class Checkpoint(NamedTuple):
             with safe_open(self._fetch(SAFE_WEIGHTS_NAME), "pt") as file:
                 file_of = dict.fromkeys(file.keys(), SAFE_WEIGHTS_NAME)
         beginnings = tuple(f"{self.prefix}{name}_model." for name in self.modalities)
-        names = sorted(name for name in file_of if name.startswith(beginnings))
+        names = sorted(name for name in file_of if name.startswith(beginnings) and name.endswith(ending))
         files = {file: safe_open(self._fetch(file), "pt") for file in {file_of[name] for name in names}}
         for name in names:
             yield name.removeprefix(self.prefix), files[file_of[name]].get_tensor(name)
@@ -159,7 +161,7 @@ def load_encoder(
     encoder.load_state_dict(weights, assign=True)
     encoder.requires_grad_(False).eval().to(device, None if dtype == "auto" else getattr(torch, dtype))
     record = {
-        "model": _public_name(model),
+        "model": public_name(model),
         "commit": checkpoint.commit,
         "encoders": _digest_encoders(checkpoint, weights.items()),
         "preprocessing": _digest_preprocessing(processor),
@@ -178,7 +180,7 @@ def check_compatible(
 
     Args:
         data (`str`, `os.PathLike`, `dict`, `Dataset` or `IterableDataset`):
-            What `pandagpt embed` wrote: a folder, a Hub id, a source of `training.data`, or loaded.
+            What `pandagpt embed` wrote: a folder, a Hub id, a source of `chat_data`, or loaded.
         model (`str` or `os.PathLike`):
             Hub id or folder of the PandaGPT that is trained on them, or of an ImageBind.
         revision (`str`, *optional*):
@@ -238,11 +240,6 @@ def read_record(data: str | os.PathLike | Mapping[str, Any] | AnyDataset) -> dic
             f"column {RECORD_COLUMN!r} that does."
         )
     return json.loads(feature.names[0])
-
-
-def _public_name(source: str | os.PathLike) -> str:
-    """A Hub id as it is, of a path the last part alone: it is published, and tells nothing elsewhere."""
-    return Path(source).resolve().name if os.path.exists(source) else str(source)
 
 
 def _digest_encoders(checkpoint: Checkpoint, weights: Iterable[tuple[str, torch.Tensor]]) -> dict[str, str]:
@@ -318,7 +315,7 @@ def embed(
 
     Args:
         rows (`Dataset`):
-            Rows of `training.data`.
+            Rows of `chat_data`.
         model (`str` or `os.PathLike`):
             Hub id or folder of a PandaGPT or of an ImageBind.
         output (`str` or `os.PathLike`):
@@ -459,10 +456,8 @@ def _encode(media: list[tuple[str, torch.Tensor]], encoder: ImageBindModel) -> l
 
 def _publishable(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row's text, without what it tells of this machine: media come from the embeddings, ids name no folder."""
-    source = _public_name(row["source"])
-    name = source + row["id"].removeprefix(row["source"]) if row["id"].startswith(row["source"]) else row["id"]
     messages = [{**m, "content": [{**block, "path": None} for block in m["content"]]} for m in row["messages"]]
-    return {"id": name, "source": source, "messages": messages}
+    return {"id": public_id(row), "source": public_name(row["source"]), "messages": messages}
 
 
 def _write_shard(
@@ -493,24 +488,6 @@ def _count_broken(output: Path, names: list[str], limit: float) -> int:
             "on: shards that are whole stay."
         )
     return len(broken)
-
-
-def push(output: str | os.PathLike, name: str, private: bool = False) -> None:
-    """
-    Publish what [`embed`] wrote as a data set, file by file. The reports of broken rows stay here: they name paths.
-
-    Args:
-        output (`str` or `os.PathLike`):
-            The folder.
-        name (`str`):
-            The data set's Hub id, which is made if need be.
-        private (`bool`, *optional*, defaults to `False`):
-            Whether a new data set is private.
-    """
-    api = HfApi()
-    repository = api.create_repo(name, repo_type="dataset", private=private, exist_ok=True).repo_id
-    patterns = [SETTINGS_FILE, "data/train-*.parquet"]
-    api.upload_folder(repo_id=repository, repo_type="dataset", folder_path=str(output), allow_patterns=patterns)
 
 
 @app.command()
@@ -547,7 +524,7 @@ def run(
             model,
             output,
             revision=revision,
-            source=_public_name(data),
+            source=public_name(data),
             batch_size=batch_size,
             num_shards=num_shards,
             workers=workers,
@@ -558,8 +535,8 @@ def run(
         if PartialState().is_main_process:
             print(f"{len(rows) - left_out} rows in {output}, {left_out} left out.")
             if push_to_hub is not None:
-                push(output, push_to_hub, private)
-    except (OSError, ValueError) as error:
+                print(publish_dataset(output, push_to_hub, private=private or None))
+    except (OSError, ValueError, PublishError) as error:
         print(f"pandagpt embed: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 

@@ -10,36 +10,27 @@ A recipe may hold, and the command line override, every field of `Arguments` bel
 """
 
 import json
-import re
 import sys
-from collections import Counter
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
-from torch import nn
 from transformers import set_seed
-from transformers.integrations.deepspeed import deepspeed_config, is_deepspeed_zero3_enabled, unset_hf_deepspeed_config
 from transformers.trainer_utils import SchedulerType
 from trl import TrlParser
 
 import pandagpt
-from modeling_pandagpt import PandaGPTConfig, PandaGPTForConditionalGeneration
+from hub_cards.facts import FACTS
 from modeling_pandagpt.original_checkpoint_mapping import LORA_TARGETS
 from processing import PandaGPTProcessor
 from training.collator import PandaGPTDataCollator
-from training.data import AnyDataset, add_lengths, check_shards, load_datasets
-from training.embeddings import check_compatible
+from training.data import add_lengths, check_shards, load_datasets
+from training.dry_run import describe
+from training.embeddings import check_compatible, find_encoder
+from training.model import build_model, write_merged
 from training.trainer import PandaGPTSFTConfig, PandaGPTTrainer, newest_whole_checkpoint, packaged
 
-
-FACTS = "facts.json"
-
-# So many rows tell the share of truncated ones well enough.
-MOST_ROWS_DESCRIBED = 1000
 
 DESCRIPTION = "Fine-tune PandaGPT. --config FILE_OR_NAME reads a recipe, whose fields the options below override."
 
@@ -62,6 +53,9 @@ class Arguments:
         dtype (`str`, *optional*, defaults to `"auto"`):
             Of the frozen weights; `"auto"` is what the base's files have. What is trained is float32, except under
             DeepSpeed, which keeps float32 copies itself, and in the last two choices of `train`.
+        load_in_4bit (`bool`, *optional*, defaults to `False`):
+            QLoRA: the language model's linear layers are held in 4 bits (nf4) by bitsandbytes and compute in `dtype`;
+            the encoder, the projector and the output layer stay as they are, and what is trained is float32.
         lora_r, lora_alpha (`int`, *optional*, default to 32), lora_dropout (`float`, *optional*, defaults to 0.1):
             LoRA's rank, its scale (alpha / r) and its dropout.
         lora_target_modules (`str`, *optional*):
@@ -87,6 +81,7 @@ class Arguments:
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = field(
         default="auto", metadata={"help": "Type of the frozen weights."}
     )
+    load_in_4bit: bool = field(default=False, metadata={"help": "QLoRA: hold the language model in 4 bits."})
     lora_r: int = field(default=32, metadata={"help": "LoRA's rank."})
     lora_alpha: int = field(default=32, metadata={"help": "LoRA's scale: alpha / r."})
     lora_dropout: float = field(default=0.1, metadata={"help": "LoRA's dropout."})
@@ -101,91 +96,6 @@ class Arguments:
         self.sources = [{"path": source} if isinstance(source, str) else source for source in self.data]
 
 
-def build_model(arguments: Arguments, has_embeddings: bool = False) -> nn.Module:
-    """
-    The model with what is trained requiring gradients, and nothing else.
-
-    Args:
-        arguments ([`Arguments`]):
-            Which model, which adapter, what to train.
-        has_embeddings (`bool`, *optional*, defaults to `False`):
-            The data hold embeddings in place of media: no encoder is loaded then.
-
-    Returns:
-        `PeftModel`, or `PandaGPTForConditionalGeneration` when `train` is `"full"` or `"everything"`.
-    """
-    encoders: dict[str, Any] = {"modalities": []} if has_embeddings else {}
-    config: Any = PandaGPTConfig.from_pretrained(arguments.model, **encoders)
-    if deepspeed_config() is not None:
-        # DeepSpeed cannot send parameters without dimensions: ImageBind's logit scales, which PandaGPT never uses.
-        for modality in config.imagebind_config.modalities:
-            getattr(config.imagebind_config, f"{modality}_config").logit_scale_init_value = None
-    model: Any = PandaGPTForConditionalGeneration.from_pretrained(
-        arguments.model, config=config, dtype=arguments.dtype
-    )
-    if arguments.train in ("full", "everything"):
-        if arguments.adapter:
-            model = PeftModel.from_pretrained(model, arguments.adapter).merge_and_unload()
-        model.requires_grad_(True)
-        model.model.imagebind.requires_grad_(arguments.train == "everything")
-        return model
-    # ZeRO-3 gathers parameters of one type only; DeepSpeed keeps float32 copies of what it trains anyway.
-    in_float32 = not is_deepspeed_zero3_enabled()
-    if arguments.adapter:
-        lora: Any = PeftConfig.from_pretrained(arguments.adapter)
-        lora.lora_dropout = arguments.lora_dropout
-        model = PeftModel.from_pretrained(
-            model, arguments.adapter, config=lora, is_trainable=True, autocast_adapter_dtype=in_float32
-        )
-    else:
-        lora = LoraConfig(
-            task_type="CAUSAL_LM",
-            r=arguments.lora_r,
-            lora_alpha=arguments.lora_alpha,
-            lora_dropout=arguments.lora_dropout,
-            target_modules=arguments.lora_target_modules,
-            modules_to_save=["projector"],
-        )
-        model = get_peft_model(model, lora, autocast_adapter_dtype=in_float32)
-    for name, parameter in model.named_parameters():
-        if "projector.modules_to_save" in name and in_float32:
-            parameter.data = parameter.data.float()
-        if "lora_" in name and arguments.train == "projector":
-            parameter.requires_grad_(False)
-    return model
-
-
-def trainable_by_module(model: nn.Module) -> Counter[str]:
-    """Numbers of trained parameters by module, the layers of a stack taken together as `*`."""
-    counts: Counter[str] = Counter()
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            module = name.removeprefix("base_model.model.").rpartition(".")[0]
-            counts[re.sub(r"\.\d+(?=\.|$)", ".*", module)] += getattr(parameter, "ds_numel", parameter.numel())
-    return counts
-
-
-def is_truncated(collator: PandaGPTDataCollator, row: dict[str, Any]) -> bool:
-    """Whether `max_length` cuts a row; a broken one, which the collator reports, is not counted."""
-    try:
-        return collator.tokenize(row).is_truncated
-    except ValueError:
-        return False
-
-
-def describe(model: nn.Module, collator: PandaGPTDataCollator, dataset: AnyDataset, batch_size: int) -> str:
-    """What `--dry_run` shows: one batch with its trained part marked, how many rows are cut, what is trained."""
-    rows = list(islice(dataset, MOST_ROWS_DESCRIBED))
-    lines = [collator.describe(rows[:batch_size])]
-    truncated = sum(is_truncated(collator, row) for row in rows)
-    lines.append(f"Truncated: {truncated} of the first {len(rows)} rows ({truncated / len(rows):.1%})")
-    counts = trainable_by_module(model)
-    total = sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in model.parameters())
-    lines.append(f"Trained: {counts.total():,} of {total:,} parameters ({counts.total() / total:.2%})")
-    lines += [f"  {name}: {count:,}" for name, count in counts.items()]
-    return "\n".join(lines)
-
-
 def gather_facts(trainer: PandaGPTTrainer, arguments: Arguments) -> dict[str, Any]:
     """What a model card says about a run: data, hyperparameters, results, versions."""
     args = trainer.args
@@ -198,8 +108,10 @@ def gather_facts(trainer: PandaGPTTrainer, arguments: Arguments) -> dict[str, An
     history = [entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry]
     return {
         "base_model": arguments.model,
+        "base_model_revision": find_encoder(arguments.model).commit,
         "continued_from": arguments.adapter,
         "train": arguments.train,
+        "load_in_4bit": arguments.load_in_4bit,
         "data": arguments.sources,
         "streaming": arguments.streaming,
         "hyperparameters": {
@@ -218,15 +130,6 @@ def gather_facts(trainer: PandaGPTTrainer, arguments: Arguments) -> dict[str, An
     }
 
 
-def write_merged(arguments: Arguments, processor: PandaGPTProcessor, adapter: str, output: Path) -> None:
-    """Writes base and adapter as one model, from their files: nothing of the run's own memory or sharding is used."""
-    if is_deepspeed_zero3_enabled():
-        unset_hf_deepspeed_config()
-    base = PandaGPTForConditionalGeneration.from_pretrained(arguments.model, dtype=arguments.dtype)
-    PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(output)
-    processor.save_pretrained(output)
-
-
 def train(arguments: Arguments, training_arguments: PandaGPTSFTConfig) -> PandaGPTTrainer:
     """
     Runs one stage and writes adapter, processor and `facts.json` into `output_dir`.
@@ -236,12 +139,18 @@ def train(arguments: Arguments, training_arguments: PandaGPTSFTConfig) -> PandaG
 
     Raises:
         ValueError: when `streaming` lacks `max_steps`, `merge` is set without an adapter, a whole model is to be
-            trained on embeddings, or the data are not as `training/data.py` wants them.
+            trained on embeddings, an adapter is to be pushed whose base is a folder, or the data are not as
+            `training/data.py` wants them.
     """
     if arguments.merge and arguments.train in ("full", "everything"):
         raise ValueError(f"merge is for an adapter: train={arguments.train} writes a whole model anyway")
     if arguments.streaming and training_arguments.max_steps <= 0:
         raise ValueError("streaming does not know how many rows there are: set max_steps")
+    if training_arguments.push_to_hub and arguments.train in ("lora", "projector") and Path(arguments.model).exists():
+        raise ValueError(
+            f"push_to_hub would publish an adapter whose base is the folder {arguments.model}: publish that first "
+            "(`pandagpt publish model`) and train from its Hub id, or publish the adapter afterwards"
+        )
     set_seed(training_arguments.seed)  # LoRA begins at random
     if training_arguments.max_length is None:
         raise ValueError("max_length is needed: the most tokens after the media of the first question")
@@ -254,13 +163,16 @@ def train(arguments: Arguments, training_arguments: PandaGPTSFTConfig) -> PandaG
         check_shards(train_rows, training_arguments.world_size)
     elif training_arguments.train_sampling_strategy == "group_by_length":
         train_rows = add_lengths(train_rows, processor, training_arguments.max_length)
+    if validation_rows is not None and not arguments.streaming:
+        validation_rows = add_lengths(validation_rows, processor, training_arguments.max_length)
     has_embeddings = "media_embeds" in next(iter(train_rows))
     if has_embeddings:
         if arguments.train in ("full", "everything"):
             raise ValueError(
                 f"train={arguments.train} saves a whole model, but embeddings are trained on without encoder"
             )
-        check_compatible(train_rows, arguments.model)
+        for source in arguments.sources:
+            check_compatible(source, arguments.model)
     model = build_model(arguments, has_embeddings)
     collator = PandaGPTDataCollator(processor, training_arguments.max_length, arguments.max_broken_share)
     trainer = PandaGPTTrainer(
@@ -295,6 +207,7 @@ def finish(trainer: PandaGPTTrainer, arguments: Arguments, processor: PandaGPTPr
         (output / FACTS).write_text(facts + "\n", encoding="utf-8")
         if arguments.merge:
             write_merged(arguments, processor, str(output), output / "merged")
+    trainer.create_model_card()
     trainer.accelerator.wait_for_everyone()
     if trainer.args.push_to_hub:
         trainer.push_to_hub()

@@ -21,11 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from datasets import IterableDataset
 from torch.optim.lr_scheduler import LambdaLR
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SchedulerType, rotate_checkpoints, sort_checkpoints
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
+from hub_cards.cards import write_training_card
+from hub_cards.facts import FACTS
 from modeling_pandagpt.configuration_pandagpt import MEDIA_TYPES
 
 
@@ -60,6 +64,9 @@ class PandaGPTSFTConfig(SFTConfig):
         warmup_type (`str`, *optional*, defaults to `"log"`):
             Shape of the warm-up before a linear decay: `"log"`, the original's, or `"linear"`, the library's. Other
             values of `lr_scheduler_type` have a warm-up of their own.
+        hub_strategy (`str`, *optional*, defaults to `"end"`):
+            When `push_to_hub` pushes. Any other value than the default also publishes the library's pickle of all
+            arguments.
 
     Raises:
         ValueError: when `global_batch_size` cannot be divided over the processes, or `warmup_type` is unknown.
@@ -71,6 +78,7 @@ class PandaGPTSFTConfig(SFTConfig):
     warmup_type: str = field(
         default="log", metadata={"help": "Warm-up before a linear decay: log (the original's) or linear."}
     )
+    hub_strategy: str = field(default="end", metadata={"help": "When push_to_hub pushes: at the end."})
 
     def __post_init__(self) -> None:
         if self.warmup_type not in ("log", "linear"):
@@ -125,7 +133,12 @@ class PandaGPTTrainer(SFTTrainer):
     model: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # TRL rounds what is trained on a quantised base to bfloat16, in which small steps are lost: that is undone.
+        trained = {id(p): p.data for p in kwargs["model"].parameters() if p.requires_grad}
         super().__init__(*args, **kwargs)
+        if getattr(self.model, "is_loaded_in_4bit", False):
+            for parameter in self.model.parameters():
+                parameter.data = trained.get(id(parameter), parameter.data)
         self._counts: dict[str, torch.Tensor] = {}
         self._counting_since: float | None = None
         # On the outermost module: PEFT calls the `forward` of what it wraps directly, past any hook.
@@ -163,8 +176,29 @@ class PandaGPTTrainer(SFTTrainer):
                 self._counting_since = None
         super().log(logs, start_time)
 
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Any:
+        # A process that runs out of rows before the others would leave them to wait, or to take each other's answers.
+        if self.args.world_size > 1 and isinstance(self.train_dataset, IterableDataset):
+            numbers = self.accelerator.gather(torch.tensor([len(batch_samples)], device=device)).tolist()
+            if len(set(numbers)) > 1:
+                raise ValueError(
+                    f"the shards of the streamed data are uneven: {numbers} batches are left to the processes. Write "
+                    "the data set anew in shards of equally many rows (`num_shards` of push_to_hub, or `pandagpt "
+                    "publish dataset`), keep no validation_share back, stop before the end of an epoch (max_steps), "
+                    "or turn streaming off"
+                )
+        return super()._get_num_items_in_batch(batch_samples, device)
+
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Writes nothing: TRL's card describes a text model. Ours is made from `facts.json`."""
+        """Writes our card in place of TRL's, which describes a text model, when the run has saved what it is about."""
+        output = Path(str(self.args.output_dir))
+        if self.is_world_process_zero() and (output / FACTS).is_file():
+            write_training_card(output, self.hub_model_id)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        # A pickle of all arguments, a token of the Hub among them: nothing reads it, and it would be published.
+        (Path(output_dir or str(self.args.output_dir)) / TRAINING_ARGS_NAME).unlink(missing_ok=True)
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None

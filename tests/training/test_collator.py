@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 from transformers import AutoTokenizer
 
+from chat_data.rows import media_of, to_row
 from modeling_pandagpt import PandaGPTForConditionalGeneration
 from processing import PandaGPTProcessor
-from training.collator import PandaGPTDataCollator, media_of
-from training.data import load_datasets, to_row
+from training.collator import PandaGPTDataCollator
+from training.data import load_datasets
 
 
 GOLDEN_CASES = ["batch3", "single", "multi", "long", "batch3_len400"]

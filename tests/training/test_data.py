@@ -13,8 +13,10 @@ import pytest
 from datasets import Dataset, Features, IterableDataset, List, Value
 from PIL import Image
 
-from training.collator import PandaGPTDataCollator, media_of
-from training.data import ROW, add_lengths, check_shards, load_datasets, load_source, to_row
+from chat_data.rows import ROW, media_of, to_row
+from chat_data.sources import load_source
+from training.collator import PandaGPTDataCollator
+from training.data import add_lengths, check_shards, load_datasets
 
 
 CHAT = [{"role": "user", "content": "what is it ?"}, {"role": "assistant", "content": "a panda"}]

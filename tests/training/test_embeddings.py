@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
 from typer.testing import CliRunner
 
+from chat_data.rows import ROW
+from chat_data.sources import load_source
 from demo.untrained import build
 from modeling_pandagpt import PandaGPTForConditionalGeneration
 from processing import ImageBindProcessor, PandaGPTProcessor
 from training.collator import PandaGPTDataCollator
-from training.data import ROW, load_source
+from training.data import load_datasets
 from training.embeddings import app, check_compatible, embed, load_encoder, read_record
 
 
@@ -259,6 +262,24 @@ def test_another_encoder_is_an_error(embedded, parts, tmp_path, change, differen
     change(tmp_path)
     with pytest.raises(ValueError, match=rf"made with panda, from which .* differs in {difference} \(\w+, now \w+\):"):
         check_compatible(embedded, tmp_path)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_embeddings_of_several_types_are_mixed(rows, parts, embedded, embedded_in_half, streaming):
+    sources = [{"path": str(embedded)}, {"path": str(embedded_in_half)}]
+    mixed, validation = load_datasets(sources, validation_share=0.3, streaming=streaming)
+    given = [*mixed, *validation]
+    assert Counter(row["id"] for row in given) == {row["id"]: 2 for row in rows}
+    assert all("encoder" not in row for row in given)
+    batch = PandaGPTDataCollator(parts[1], max_length=64)(given)
+    assert batch["media_embeds"].dtype == torch.float32
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_embeddings_and_media_are_not_mixed(embedded, original_data, streaming):
+    sources = [{"path": str(embedded)}, {"path": str(original_data)}]
+    with pytest.raises(ValueError, match=r"all are embeddings, but .*data\.json are media: compute all embeddings"):
+        load_datasets(sources, streaming=streaming)
 
 
 @pytest.fixture

@@ -11,8 +11,10 @@ from tiny_training import command_line, losses, read_facts, write_base
 from transformers import AutoModelForImageTextToText, TrainerCallback, set_seed
 
 from pandagpt import PandaGPTForConditionalGeneration, PandaGPTProcessor
+from training.dry_run import trainable_by_module
 from training.embeddings import main as embed
-from training.sft import Arguments, build_model, main, parse_arguments, train, trainable_by_module
+from training.model import build_model
+from training.sft import Arguments, main, parse_arguments, train
 from training.trainer import PandaGPTSFTConfig
 
 
@@ -156,9 +158,40 @@ def test_embeddings_give_the_losses_of_their_media(base, original_data, tmp_path
         main(command_line(base, embeddings, tmp_path / "full", *more, "--train", "full"))
 
 
+def test_each_source_of_embeddings_is_compared(base, original_data, tmp_path):
+    options = ["--data", original_data, "--num-shards", 1, "--workers", 0, "--device", "cpu"]
+    other = write_base(tmp_path / "other", seed=1)
+    for name, model in (("own", base), ("strange", other)):
+        with pytest.raises(SystemExit):
+            embed([str(option) for option in ["--model", model, "--output", tmp_path / name, *options]])
+    more = ["--max_steps", 1, "--save_strategy", "no"]
+    both = tmp_path / "own", tmp_path / "strange"
+    with pytest.raises(ValueError, match="made with other, from which .* differs in .*vision encoder"):
+        main([*command_line(base, both[0], tmp_path / "run", *more), "--data", *map(str, both)])
+    main([*command_line(base, both[0], tmp_path / "run", *more), "--data", *[str(both[0])] * 2])
+    assert len(losses(tmp_path / "run")) == 1
+
+
 def test_length_groups(base, original_data, tmp_path):
-    main(command_line(base, original_data, tmp_path, "--max_steps", 1, "--train_sampling_strategy", "group_by_length"))
+    more = ["--max_steps", 1, "--train_sampling_strategy", "group_by_length", "--validation_share", 0.25]
+    main(command_line(base, original_data, tmp_path, *more))
     assert len(losses(tmp_path)) == 1
+
+
+def test_a_batch_without_any_label_adds_nothing(base, original_data, tmp_path):
+    more = ["--max_steps", 2, "--max_length", 1, "--weight_decay", 0, "--save_strategy", "no"]
+    arguments, args = parse_arguments(command_line(base, original_data, tmp_path, *more))
+    set_seed(args.seed)
+    before = build_model(arguments).state_dict()
+    after = train(arguments, args).model.state_dict()
+    assert losses(tmp_path) == [0.0, 0.0]
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("more", [["--train_sampling_strategy", "group_by_length"], ["--validation_share", 0.25]])
+def test_no_sample_left_is_an_error(base, original_data, tmp_path, more):
+    with pytest.raises(ValueError, match="max_length 1 cuts the answers of all . samples away"):
+        main(command_line(base, original_data, tmp_path, "--max_length", 1, *more))
 
 
 def test_streaming(base, original_data, tmp_path):
@@ -247,3 +280,70 @@ def with_callback(callback: TrainerCallback):
 
     initialize = PandaGPTTrainer.__init__
     return lambda self, *args, **kwargs: initialize(self, *args, callbacks=[callback], **kwargs)
+
+
+def test_qlora(base, original_data, tmp_path):
+    """The language model in 4 bits: the same tensors move as with LoRA; merged onto the base as it is."""
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    quantized = ["--load_in_4bit", "true", "--save_strategy", "no"]
+    more = [*quantized, "--max_steps", 3, "--lr_scheduler_type", "constant", "--weight_decay", 0]
+    arguments, args = parse_arguments(command_line(base, original_data, tmp_path, *more, "--merge", "true"))
+    set_seed(args.seed)
+    before = build_model(arguments).state_dict()
+    model = train(arguments, args).model
+    after = model.state_dict()
+    assert set(after) == set(before)
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved == {name for name in after if is_trained(name, "lora")}
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters() if parameter.requires_grad)
+    packed = {name for name in after if name.endswith("weight") and after[name].dtype == torch.uint8}
+    assert len(packed) == 2 * 7  # layers, linear maps
+    assert all("language_model.layers" in name for name in packed)
+
+    merged = PandaGPTForConditionalGeneration.from_pretrained(tmp_path / "merged").state_dict()
+    bare = PandaGPTForConditionalGeneration.from_pretrained(base).state_dict()
+    adapter = load_file(tmp_path / "adapter_model.safetensors")
+    assert set(merged) == set(bare)
+    for name, tensor in bare.items():
+        key = f"base_model.model.{name.removesuffix('.weight')}"
+        expected = adapter.get(f"base_model.model.{name}", tensor)
+        if f"{key}.lora_A.weight" in adapter:
+            expected = tensor + adapter[f"{key}.lora_B.weight"] @ adapter[f"{key}.lora_A.weight"]  # alpha / r is 1
+        torch.testing.assert_close(merged[name], expected, atol=1e-6, rtol=0)
+
+    main(command_line(base, original_data, tmp_path / "2", *quantized, "--adapter", tmp_path, "--max_steps", 1))
+    assert losses(tmp_path / "2")[0] < losses(tmp_path)[-1]
+
+
+def test_qlora_learns_on_after_an_evaluation(base, original_data, tmp_path):
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    more = ["--load_in_4bit", "true", "--save_strategy", "no", "--max_steps", 3, "--validation_share", 0.25]
+    more += ["--lr_scheduler_type", "constant", "--eval_steps", 1]
+    for name in ("no", "steps"):
+        main(command_line(base, original_data, tmp_path / name, *more, "--eval_strategy", name))
+    assert losses(tmp_path / "steps") == losses(tmp_path / "no")
+
+
+@pytest.mark.parametrize("choice", ["full", "everything"])
+def test_4_bits_are_not_trained(base, choice):
+    with pytest.raises(ValueError, match=f"train={choice} does not go with load_in_4bit"):
+        build_model(Arguments(model=str(base), data=["x"], train=choice, load_in_4bit=True))
+
+
+def test_4_bits_need_bitsandbytes(base, monkeypatch):
+    monkeypatch.setattr("training.model.is_bitsandbytes_available", lambda: False)
+    with pytest.raises(ImportError, match="load_in_4bit needs bitsandbytes: pip install"):
+        build_model(Arguments(model=str(base), data=["x"], load_in_4bit=True))
+
+
+def test_tensorboard_shows_what_the_log_says(base, original_data, tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    main(command_line(base, original_data, tmp_path, "--max_steps", 2, "--report_to", "tensorboard"))
+    (file,) = tmp_path.rglob("events.out.tfevents.*")
+    events = EventAccumulator(str(file)).Reload()
+    logged = read_facts(tmp_path)["history"]
+    for name in ("loss", "image_token_accuracy", "tokens_per_second", "padding_share"):
+        shown = [scalar.value for scalar in events.Scalars(f"train/{name}")]
+        assert shown == pytest.approx([entry[name] for entry in logged], rel=1e-5)

@@ -1,0 +1,186 @@
+# Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
+"""The tiny model: built from nothing at a small size, and the one that is bundled."""
+
+import json
+import shutil
+from pathlib import Path
+
+import datasets
+import pytest
+import torch
+from transformers import AutoModel, AutoProcessor
+
+import pandagpt
+from demo.conversation import Conversation, load
+from training.tiny_world import models
+from training.tiny_world.build import COMPLETE, SIZES, Build, Size, write_two_things
+from training.tiny_world.language import words
+from training.tiny_world.pools import INPUT_OF, render_pools
+from training.tiny_world.pretrain_imagebind import BATCH, Batches
+from training.tiny_world.render import render_split
+from training.tiny_world.table import CHANCE
+from training.tiny_world.world import MODALITIES, instances
+
+
+BUNDLED = Path(__file__).parents[3] / "demo" / "pandagpt-tiny"
+
+# What the example files show; nobody can hear or feel a colour.
+EXAMPLES = {
+    "picture.png": ("image", "It is a large, fast dog."),
+    "video.mp4": ("video", "It is a small, steady train."),
+    "sound.wav": ("audio", "It is a large, fast dog."),
+    "thermal.png": ("thermal", "It is a large, fast rocket."),
+    "depth.npy": ("depth", "It is a large, slow helicopter."),
+    "motion.csv": ("imu", "It is a small, steady frog."),
+}
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    return load(str(BUNDLED))
+
+
+def shares(folder: Path) -> dict[tuple[str, str], float]:
+    """Of right answers, by modality and question."""
+    results = json.loads((folder / "evaluation" / "results.json").read_text(encoding="utf-8"))
+    return {
+        (group["by"]["modality"], group["by"]["question"]): group["scores"]["exact_match"]["value"]
+        for group in results["groups"]
+    }
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_bundled_model_describes_the_example_files(bundled, examples, name):
+    modality, answer = EXAMPLES[name]
+    reply = Conversation(*bundled).ask("Describe it.", [(modality, str(examples / name))])
+    assert reply.answer == answer
+
+
+def test_bundled_model_understands_a_picture_and_its_sound_together(bundled, examples):
+    media = [("image", str(examples / "picture.png")), ("audio", str(examples / "sound.wav"))]
+    conversation = Conversation(*bundled)
+    assert conversation.ask("What is it?", media).answer == "It is a dog."
+    assert conversation.ask("How fast is it?").answer == "It is fast."
+
+
+def test_bundled_folder_is_an_ordinary_one(bundled):
+    pandagpt.PandaGPTForConditionalGeneration  # noqa: B018  # the front door makes our classes known
+    model, processor = AutoModel.from_pretrained(BUNDLED), AutoProcessor.from_pretrained(BUNDLED)
+    assert type(model) is type(bundled[0]) and type(processor) is type(bundled[1])
+    assert model.dtype == torch.bfloat16
+    assert sum(path.stat().st_size for path in BUNDLED.rglob("*") if path.is_file()) <= 10_000_000
+    assert not list(BUNDLED.rglob("*.py"))
+
+
+def test_bundled_figures_are_those_of_many_answers():
+    results = json.loads((BUNDLED / "evaluation" / "results.json").read_text(encoding="utf-8"))
+    assert all(group["samples"] >= 480 for group in results["groups"])
+    assert {group["by"]["modality"] for group in results["groups"]} >= set(MODALITIES)
+
+
+def test_nothing_but_pictures_is_trained_on(tmp_path):
+    build = Build(tmp_path, 0, Size(1, 1, 1, 1, 24, 1, 1, 1))
+    build.render_pictures(tmp_path)
+    for stage in ("stage_1", "stage_2"):
+        with open(tmp_path / stage / "train.jsonl", encoding="utf-8") as file:
+            blocks = [block for row in map(json.loads, file) for turn in row["messages"] for block in turn["content"]]
+        assert {block["type"] for block in blocks} == {"image", "text"}
+        assert all(block["path"].endswith("picture.png") for block in blocks if block["type"] == "image")
+        written = {path.name for path in (tmp_path / stage / "media").rglob("*") if path.is_file()}
+        assert written == {"picture.png"}
+
+
+def test_pools_hold_what_the_processors_make_of_files(tmp_path):
+    individuals = list(instances("test", 2))
+    pools = render_pools(individuals, MODALITIES, workers=1)
+    render_split("test", tmp_path, 2, questions=["kind"])
+    for row in map(json.loads, (tmp_path / "test.jsonl").read_text(encoding="utf-8").splitlines()):
+        place = int(row["id"].split("-")[2])
+        (block, _), kind = row["messages"][0]["content"], row["modality"]
+        reader = next(each.processor for each in models.MODALITIES if each.name == kind)
+        media = [str(tmp_path / block["path"])]
+        values = models.media_processors()[reader](media, return_tensors="pt")[INPUT_OF[kind]][0]
+        # A video was compressed; a sound was rounded to 16 bits, which shows where it is silent.
+        limit = {"video": 0.15, "audio": 0.05}.get(kind, 5e-3)
+        assert (pools[kind][place].float() - values).abs().mean() < limit, kind
+
+
+def test_no_two_of_a_batch_mean_the_same():
+    class Labels(Batches):
+        def batch(self, chosen, rng):
+            return {"chosen": chosen}
+
+    individuals = list(instances("train", 768))
+    batches = Labels(individuals, 2, seed=0)
+    for batch in batches[0], batches[1]:
+        meanings = {(individuals[i].concept, individuals[i].colour) for i in batch["chosen"]}
+        assert len(meanings) == len(batch["chosen"]) == BATCH
+    assert (batches[0]["chosen"] == batches[0]["chosen"]).all()
+    assert (batches[0]["chosen"] != batches[1]["chosen"]).any()
+
+
+def test_tokenizers_know_the_words_and_spell_the_others():
+    tokenizer = models.language_tokenizer(words())
+    assert tokenizer.tokenize("What is it? It is a large, fast dog.")[-3:] == ["fast", "dog", "."]
+    assert tokenizer.unk_token not in tokenizer.tokenize("Zebra xylophones, 42!")
+    sentence = "It is a large, fast dog."
+    assert tokenizer.decode(tokenizer(sentence)["input_ids"]) == sentence
+    captions = models.caption_tokenizer(words())
+    ids = captions("a large dog")["input_ids"]
+    assert ids[-1] == max(ids) == captions.vocab_size - 1
+    assert captions.pad_token_id == tokenizer.pad_token_id == 0
+
+
+def test_pictures_with_sounds_of_other_things(tmp_path):
+    render_split("test", tmp_path, 12, modalities=["image", "audio"], questions=["kind"])
+    rows = [json.loads(line) for line in write_two_things(tmp_path).read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 12
+    for row in rows:
+        assert len(set(row["answers"])) == 2
+        assert [block["type"] for block in row["messages"][0]["content"]] == ["image", "audio", "text"]
+
+
+def test_a_complete_phase_is_skipped_and_another_build_refused(tmp_path):
+    done = []
+    build = Build(tmp_path, 0, SIZES["smoke"])
+    for _ in range(2):
+        build.phase("one", lambda folder: done.append(folder))
+    assert done == [tmp_path / "one"]
+    with pytest.raises(ValueError, match="built with another seed or size"):
+        Build(tmp_path, 1, SIZES["smoke"]).phase("one", done.append)
+
+
+def test_a_phase_that_was_stopped_begins_anew(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "half").touch()
+    Build(tmp_path, 0, SIZES["smoke"]).phase("one", lambda folder: (folder / "whole").touch())
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {"whole", COMPLETE}
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("smoke")
+    Build(folder, 0, SIZES["smoke"]).run()
+    return folder
+
+
+@pytest.mark.slow
+def test_smoke_build_beats_chance(smoke):
+    reached = shares(smoke)
+    for modality in MODALITIES:
+        assert reached[modality, "kind"] > 2 * CHANCE["kind"], modality
+    assert reached["image", "description"] > 4 * CHANCE["description"]
+    trained_on = datasets.load_dataset("parquet", data_files=str(smoke / "embeddings" / "*" / "data" / "*.parquet"))
+    assert {kind for kinds in trained_on["train"]["media_types"] for kind in kinds} == {1}  # pictures
+
+
+@pytest.mark.slow
+def test_smoke_build_goes_on_and_gives_the_same_again(smoke, tmp_path):
+    # The phases before stage 1 are taken over: they are the same code from the same seed, and take most of the time.
+    again = tmp_path / "again"
+    shutil.copytree(smoke, again)
+    for name in ("stage_1", "stage_2", "pandagpt-tiny", "evaluation"):
+        shutil.rmtree(again / name)
+    Build(again, 0, SIZES["smoke"]).run()
+    first, second = ((folder / "evaluation" / "table.md").read_text(encoding="utf-8") for folder in (smoke, again))
+    assert first == second

@@ -1,0 +1,113 @@
+# Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
+"""The table that a build ends with, made of what `pandagpt evaluate` wrote."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.tiny_world.world import COLOURS, CONCEPTS, KINDS, MODALITIES, SIZES, SPEEDS
+
+
+# The questions, with the share of right answers when all possible ones are equally likely.
+CHANCE = {
+    "kind": 1 / len(KINDS),
+    "size": 1 / len(SIZES),
+    "speed": 1 / len(SPEEDS),
+    "colour": 1 / len(COLOURS),
+    "description": 1 / len(CONCEPTS),
+    "two_turns": (1 / len(SIZES) + 1 / len(SPEEDS)) / 2 / len(KINDS),
+}
+
+
+def write_table(folder: Path) -> Path:
+    """
+    Write `table.md`.
+
+    Args:
+        folder (`Path`):
+            Where `results.json` (of open questions, by modality and question) and `modality_report.json` are.
+
+    Returns:
+        `Path`
+    """
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    report = json.loads((folder / "modality_report.json").read_text(encoding="utf-8"))
+    shares = {
+        (group["by"]["question"], group["by"]["modality"]): group["scores"]["exact_match"]["value"]
+        for group in results["groups"]
+    }
+    two_things = json.loads((folder / "two_things.json").read_text(encoding="utf-8"))
+    columns = (*MODALITIES, "image+audio")
+    smallest = min(group["samples"] for group in results["groups"])
+    sections = [
+        f"Exact answers under greedy decoding, held-out individuals, at least {smallest} a cell:",
+        _markdown(
+            ("question (chance)", *columns),
+            [
+                (
+                    f"{question.replace('_', ' ')} ({_percent(chance)})",
+                    *(_percent(shares.get((question, column))) for column in columns),
+                )
+                for question, chance in CHANCE.items()
+            ],
+        ),
+        "A picture and a sound of different kinds of things in one slot: the answer names one of the two in "
+        f"{_percent(two_things['scores']['exact_match']['value'])} of {two_things['samples']}.",
+        "Controls, kind and description together: the medium of another individual, and an untrained projector; then "
+        "the distance to the pictures' embeddings:",
+        _markdown(("", *MODALITIES), _controls(report)),
+        "Two media of one individual summed in one slot, kind and description together:",
+        _markdown(("", *MODALITIES), _pairs(report)),
+        "How often a medium (rows) finds the same individual's other one (columns) first, among "
+        f"{report['retrieval']['samples'][0][0]}:",
+        _markdown(("", *report["retrieval"]["modalities"]), _retrieval(report["retrieval"])),
+    ]
+    path = folder / "table.md"
+    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return path
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _scores(report: Mapping[str, Any], control: str) -> dict[str, dict[str, float]]:
+    """By modality or pair, the value of every score."""
+    return {
+        group["by"]["modality"]: {name: score["value"] for name, score in group["scores"].items()}
+        for group in report["groups"]
+        if group["by"]["control"] == control
+    }
+
+
+def _controls(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    rows = []
+    for name, control in (("as it is", "none"), ("shuffled", "shuffled"), ("untrained", "untrained")):
+        scores = _scores(report, control)
+        rows.append((name, *(_percent(scores.get(kind, {}).get("exact_match")) for kind in MODALITIES)))
+    scores = _scores(report, "none")
+    for name, metric in (("gap", "modality_gap"), ("mean cosine", "mean_cosine")):
+        values = (scores.get(kind, {}).get(metric) for kind in MODALITIES)
+        rows.append((name, *("" if value is None else f"{value:.3f}" for value in values)))
+    return rows
+
+
+def _pairs(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    scores = _scores(report, "none")
+    return [
+        (first, *(_percent(scores.get(f"{first}+{second}", {}).get("exact_match")) for second in MODALITIES))
+        for first in MODALITIES[:-1]
+    ]
+
+
+def _retrieval(retrieval: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (kind, *map(_percent, row))
+        for kind, row in zip(retrieval["modalities"], retrieval["recall_at_1"], strict=True)
+    ]
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
