@@ -1,5 +1,5 @@
 # `make chat` and `make test` are all that a newcomer needs: both set up .venv first where that is needed.
-.PHONY: setup chat tiny tiny-smoke test test-slow test-distributed test-transformers lint format
+.PHONY: setup chat tiny tiny-smoke test test-slow test-distributed test-browser test-transformers lint format
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -34,8 +34,15 @@ test-slow: setup
 
 # DeepSpeed compiles on first use: it needs a C++ compiler, and ninja on the path.
 test-distributed: setup
-	$(BIN)/pip install -c constraints.txt -e ".[train,eval,dev,deepspeed]"
+	$(BIN)/pip install -c constraints.txt -e ".[train,eval,dev,deepspeed,qlora]"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m distributed --ignore=tests/transformers_suite
+	$(BIN)/pytest -k "4_bit or qlora" tests/training/test_sft.py
+
+# Where there is no Chromium it is installed if that is allowed; else the tests are skipped and say so.
+test-browser: setup
+	$(BIN)/pip install -c constraints.txt -e ".[train,eval,dev,demo]" playwright
+	command -v chromium || apt-get install -y chromium || echo "no Chromium: the tests will be skipped"
+	$(BIN)/pytest -m browser tests/browser
 
 test-transformers: setup
 	$(BIN)/pytest tests/transformers_suite

@@ -1,5 +1,5 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
-"""The front door: `from pandagpt import PandaGPTForConditionalGeneration`, and the command `pandagpt`.
+"""The front door: `from pandagpt import PandaGPTForConditionalGeneration, load`, and the command `pandagpt`.
 
 Nothing heavy is imported before a name or a command is used (PEP 562), so `pandagpt --help` answers at once. A command
 is handed on, all its arguments with it, to the `main(argv)` of the room that does the work.
@@ -7,6 +7,7 @@ is handed on, all its arguments with it, to the `main(argv)` of the room that do
 
 import functools
 import importlib
+import json
 from typing import Any
 
 import typer
@@ -39,7 +40,7 @@ _ROOMS = {
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
-__all__ = sorted([*_ROOM_OF, "main"])
+__all__ = sorted([*_ROOM_OF, "find_base", "load", "main"])
 
 
 def __getattr__(name: str) -> Any:
@@ -80,6 +81,67 @@ def _register() -> None:
         AutoVideoProcessor.register(config, video_processor_classes=video_processors, exist_ok=True)
 
 
+def find_base(name: str, revision: str | None = None) -> tuple[str, str | None, str | None]:
+    """
+    What an adapter's weights are added to.
+
+    Args:
+        name (`str`):
+            Hub id or folder of an adapter, or of a model, which is its own base.
+        revision (`str`, *optional*):
+            Branch, tag or commit on the Hub of what `name` names.
+
+    Returns:
+        `tuple`: Hub id or folder of the base, its revision, and the path of the adapter's configuration or `None`.
+    """
+    from transformers.utils.peft_utils import find_adapter_config_file
+
+    adapter_config = find_adapter_config_file(name, revision=revision)
+    if adapter_config is None:
+        return name, revision, None
+    with open(adapter_config, encoding="utf-8") as file:
+        settings = json.load(file)
+    return settings["base_model_name_or_path"], settings.get("revision"), adapter_config
+
+
+def load(name: str, revision: str | None = None, dtype: str = "auto", device: Any = "auto") -> tuple[Any, Any]:
+    """
+    Load a PandaGPT with its processor by our own installed classes: no code of a repository is ever executed.
+
+    Args:
+        name (`str`):
+            Hub id or folder of a model, or of an adapter, whose base is then loaded too.
+        revision (`str`, *optional*):
+            Branch, tag or commit on the Hub of what `name` names. The base of an adapter has a revision of its own,
+            which the adapter's configuration may name.
+        dtype (`str`, *optional*, defaults to `"auto"`):
+            The weights' type; `"auto"` takes the checkpoint's.
+        device (`str`, *optional*, defaults to `"auto"`):
+            Where the model runs; `"auto"` spreads it over what there is.
+
+    Returns:
+        `tuple[PandaGPTForConditionalGeneration, PandaGPTProcessor]`
+
+    Raises:
+        OSError: when there is no such model.
+        ValueError: when it is not a PandaGPT.
+    """
+    from transformers.configuration_utils import PreTrainedConfig
+
+    base, base_revision, adapter_config = find_base(name, revision)
+    config, _ = PreTrainedConfig.get_config_dict(base, revision=base_revision)
+    if config.get("model_type") != "pandagpt":
+        raise ValueError(f"{base} holds a model of type {config.get('model_type')!r}, expected 'pandagpt'.")
+    # Left unsaid, the library asks at the terminal whether code may run.
+    model = __getattr__("PandaGPTForConditionalGeneration").from_pretrained(
+        base, revision=base_revision, dtype=dtype, device_map=device, trust_remote_code=False
+    )
+    if adapter_config:
+        model.load_adapter(name, adapter_kwargs={"revision": revision})
+    processor = __getattr__("PandaGPTProcessor").from_pretrained(name, revision=revision, trust_remote_code=False)
+    return model.eval(), processor
+
+
 class _HandedOn(TyperCommand):
     """A command that leaves every argument, `--help` included, to the room that runs it."""
 
@@ -114,6 +176,14 @@ def _options(
 def chat(ctx: typer.Context) -> None:
     """Ask about pictures, videos, sounds and sensor readings in the terminal."""
     from demo.chat import main as run
+
+    run(ctx.args)
+
+
+@app.command(cls=_HandedOn)
+def demo(ctx: typer.Context) -> None:
+    """See, hear and feel with PandaGPT in a browser."""
+    from demo.web import main as run
 
     run(ctx.args)
 

@@ -40,6 +40,11 @@ SPOKEN_HERE = (
     (r"give sampling_rate\b", "give --imu-rate"),
 )
 
+# What answers when no model is named.
+BANNER = """\
+A tiny model of a toy world answers, since no --model was given. It knows bells, birds, clocks, dogs, frogs,
+helicopters, rockets and trains, small or large, slow, steady or fast. Ask it "What is it?" or "Describe it."."""
+
 HELP = f"""\
 /{" | /".join(KINDS)} FILE   give a file (or a URL) along with the next question
 /clear   forget the conversation
@@ -66,7 +71,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def chat(
     ctx: typer.Context,
     question: Annotated[list[str] | None, typer.Argument(help="Without a question a conversation begins.")] = None,
-    model: Annotated[str | None, typer.Option(help="Hub id or folder; an untrained tiny model when left out.")] = None,
+    model: Annotated[str | None, typer.Option(help="Hub id or folder; the bundled tiny model when left out.")] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the model on the Hub.")] = None,
     image: Media = None,
     video: Media = None,
@@ -174,20 +179,18 @@ def _check_model(model: str) -> None:
 
 def _load(model: str | None, revision: str | None, dtype: str, device: str, seed: int) -> tuple[Any, Any]:
     # These take seconds to import: `--help` and a mistyped option need not wait for them.
-    import torch
     from transformers import set_seed
+    from transformers.utils import logging
 
-    from demo.conversation import load
-    from demo.untrained import build
+    from demo.conversation import BUNDLED
+    from pandagpt import load
 
     _check_device(device)
     set_seed(seed)
     if model is None:
-        print("No --model was given: the tiny model that answers is untrained, its words are noise.", file=sys.stderr)
-        network: Any
-        network, processor = build()
-        network.to("cpu" if device == "auto" else device, None if dtype == "auto" else getattr(torch, dtype))
-        return network, processor
+        print(BANNER, file=sys.stderr)
+        logging.disable_progress_bar()  # it is loaded at once
+        model = BUNDLED
     _check_model(model)
     try:
         return load(model, revision, dtype, device)

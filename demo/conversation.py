@@ -6,28 +6,27 @@ Notable:
   computed is kept: the cache holds the longest beginning that a turn shares with the one before, and no medium is
   opened or encoded twice.
 - A turn that fails leaves no trace: only an answered question becomes part of the conversation.
-- Our own installed classes load the model, so no code of a repository is ever executed.
 """
 
-import json
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import DynamicCache, TextStreamer
-from transformers.configuration_utils import PreTrainedConfig
-from transformers.utils.peft_utils import find_adapter_config_file
 
-import pandagpt
 from processing.processing_imagebind import MODALITIES
 from processing.processing_pandagpt import STOP_MARKER
 
 
 ARGUMENTS = {modality.name: modality.argument for modality in MODALITIES}
 TYPE_IDS = {modality.name: type_id for type_id, modality in enumerate(MODALITIES, 1)}
+
+# The tiny model of a toy world that comes along.
+BUNDLED = str(Path(__file__).with_name("pandagpt-tiny"))
 
 # What may become the stop marker when more text comes.
 STOP_MARKER_BEGINS = re.compile(r"\n#{0,3}\Z")
@@ -220,44 +219,3 @@ class Conversation:
             shared, self.cache = 0, self._empty_cache()
         # What a failed or stopped answer adds to the cache is not counted, and cropped by the next question.
         self.cached_ids = ids[:shared]
-
-
-def load(name: str, revision: str | None = None, dtype: str = "auto", device: str = "auto") -> tuple[Any, Any]:
-    """
-    Load a model with its processor by our own installed classes.
-
-    Args:
-        name (`str`):
-            Hub id or folder of a model, or of an adapter, whose base is then loaded too.
-        revision (`str`, *optional*):
-            Branch, tag or commit on the Hub of what `name` names. The base of an adapter has a revision of its own,
-            which the adapter's configuration may name.
-        dtype (`str`, *optional*, defaults to `"auto"`):
-            The weights' type; `"auto"` takes the checkpoint's.
-        device (`str`, *optional*, defaults to `"auto"`):
-            Where the model runs; `"auto"` spreads it over what there is.
-
-    Returns:
-        `tuple[PandaGPTForConditionalGeneration, PandaGPTProcessor]`
-
-    Raises:
-        OSError: when there is no such model.
-        ValueError: when it is not a PandaGPT.
-    """
-    base, base_revision = name, revision
-    adapter_config = find_adapter_config_file(name, revision=revision)
-    if adapter_config:
-        with open(adapter_config, encoding="utf-8") as file:
-            settings = json.load(file)
-        base, base_revision = settings["base_model_name_or_path"], settings.get("revision")
-    config, _ = PreTrainedConfig.get_config_dict(base, revision=base_revision)
-    if config.get("model_type") != "pandagpt":
-        raise ValueError(f"{base} holds a model of type {config.get('model_type')!r}, expected 'pandagpt'.")
-    # Left unsaid, the library asks at the terminal whether code may run.
-    model = pandagpt.PandaGPTForConditionalGeneration.from_pretrained(
-        base, revision=base_revision, dtype=dtype, device_map=device, trust_remote_code=False
-    )
-    if adapter_config:
-        model.load_adapter(name, adapter_kwargs={"revision": revision})
-    processor = pandagpt.PandaGPTProcessor.from_pretrained(name, revision=revision, trust_remote_code=False)
-    return model.eval(), processor

@@ -21,13 +21,6 @@ from .settings import Settings
 GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
 
 
-class _TextSide(PandaGPTProcessor):
-    """The same processor without its media: the same ids and slots."""
-
-    def _process_media(self, media: dict[str, list], kwargs: dict[str, dict]) -> dict[str, Any]:
-        return {}
-
-
 class Answerer:
     """
     Asks a model.
@@ -47,8 +40,7 @@ class Answerer:
         self.model = model
         self.embeddings = embeddings
         self.settings = settings
-        parts = {name: getattr(processor, name) for name in processor.get_attributes()}
-        self.processor = _TextSide(**parts, chat_template=processor.chat_template, media_fusion=processor.media_fusion)
+        self.processor = processor.text_side()
         self.generation = {"max_new_tokens": settings.max_new_tokens, **GREEDY, **settings.generation}
 
     def answer(self, samples: Sequence[Sample]) -> list[list[str]]:
@@ -166,5 +158,5 @@ def _keys_of(chat: Sequence[tuple[str, list[Block]]]) -> Iterator[str]:
 
 def _as_block(block: Block) -> dict[str, str]:
     kind, content = block
-    # A medium's block must hold something; `_TextSide` never looks at it.
+    # A medium's block must hold something; the text side never looks at it.
     return {"type": "text", "text": content} if kind == "text" else {"type": kind, "path": "-"}

@@ -1,7 +1,6 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
 """The model that is evaluated, loaded by our own installed classes, and what a report says of it."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ import torch
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.utils import CONFIG_NAME, cached_file
 from transformers.utils.hub import extract_commit_hash
-from transformers.utils.peft_utils import find_adapter_config_file
 
 import pandagpt
 from processing.processing_imagebind import MediaProcessorMixin
@@ -75,25 +73,19 @@ def load(
         OSError: when there is no such model.
         ValueError: when it is of another kind.
     """
-    base, base_revision = name, revision
-    adapter = find_adapter_config_file(name, revision=revision)
-    if adapter:
-        settings = json.loads(Path(adapter).read_text(encoding="utf-8"))
-        base, base_revision = settings["base_model_name_or_path"], settings.get("revision")
+    base, base_revision, adapter = pandagpt.find_base(name, revision)
     kind = PreTrainedConfig.get_config_dict(base, revision=base_revision)[0].get("model_type")
     if kind not in ("pandagpt", "imagebind"):
         raise ValueError(f"{base} holds a model of type {kind!r}, expected 'pandagpt' or 'imagebind'")
-    options = {"revision": base_revision, "dtype": dtype, "device_map": device, "trust_remote_code": False}
     commit = _commit_of(name, revision, adapter)
     if kind == "imagebind":
-        encoder = pandagpt.ImageBindModel.from_pretrained(base, **options).eval()
+        encoder = pandagpt.ImageBindModel.from_pretrained(
+            base, revision=base_revision, dtype=dtype, device_map=device, trust_remote_code=False
+        )
         processor = pandagpt.ImageBindProcessor.from_pretrained(name, revision=revision, trust_remote_code=False)
-        return Loaded(name, commit, processor, encoder)
-    model = pandagpt.PandaGPTForConditionalGeneration.from_pretrained(base, **options)
-    if adapter:
-        model.load_adapter(name, adapter_kwargs={"revision": revision})
-    processor = pandagpt.PandaGPTProcessor.from_pretrained(name, revision=revision, trust_remote_code=False)
-    return Loaded(name, commit, processor, model.model.imagebind, model.eval(), base if adapter else None)
+        return Loaded(name, commit, processor, encoder.eval())
+    model, processor = pandagpt.load(name, revision, dtype, device)
+    return Loaded(name, commit, processor, model.model.imagebind, model, base if adapter else None)
 
 
 def load_text_encoder(loaded: Loaded, name: str | None, dtype: str, device: Any) -> tuple[Any, Any]:

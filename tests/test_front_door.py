@@ -44,8 +44,8 @@ def test_nothing_heavy_is_imported_before_it_is_used():
 
 
 def test_help_lists_only_commands_that_run():
-    listed = set(re.findall(r"^│ ([a-z]+) ", run("--help").stdout.split("Commands")[1], flags=re.MULTILINE))
-    assert listed == {"chat", "convert", "embed", "evaluate", "publish", "train"}
+    listed = set(re.findall(r"^│ ([a-z-]+) ", run("--help").stdout.split("Commands")[1], flags=re.MULTILINE))
+    assert listed == {"chat", "convert", "demo", "embed", "evaluate", "publish", "tiny-world", "train"}
     for command in listed:
         answered = CliRunner().invoke(pandagpt.app, [command, "--help"])
         assert answered.exit_code == 0, answered.output

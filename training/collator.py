@@ -91,10 +91,7 @@ class PandaGPTDataCollator:
         self.num_seen = self.num_broken = self.num_dropped = 0
         self._reported: set[str] = set()
         self._stand_in = Sample([processor.tokenizer.pad_token_id], [IGNORED])
-        parts = {name: getattr(processor, name) for name in processor.get_attributes()}
-        self._text_side = _TextSide(
-            **parts, chat_template=processor.chat_template, media_fusion=processor.media_fusion
-        )
+        self._text_side = processor.text_side()
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """
@@ -219,15 +216,8 @@ class PandaGPTDataCollator:
         return replace(sample, media=dict(self.processor(**media, return_tensors="pt")) if media else {})
 
 
-class _TextSide(PandaGPTProcessor):
-    """The same processor without its media: the same ids, slots and masks."""
-
-    def _process_media(self, media: dict[str, list], kwargs: dict[str, dict]) -> dict[str, Any]:
-        return {}
-
-
 def _without_medium(block: Mapping[str, Any]) -> dict[str, Any]:
-    # A medium's block must hold something; `_TextSide` never looks at it.
+    # A medium's block must hold something; the text side never looks at it.
     return {"type": "text", "text": block["text"]} if block["type"] == "text" else {"type": block["type"], "path": "-"}
 
 

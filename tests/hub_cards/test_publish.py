@@ -75,7 +75,7 @@ for name, more in {"base": [], "adapter": ["--private", "--base", "tester/base"]
     said[name] = output.getvalue()
 
 import pandagpt, torch
-from demo.conversation import load
+from pandagpt import load
 for part in (pandagpt.PandaGPTForConditionalGeneration, pandagpt.PandaGPTProcessor):
     part.from_pretrained(f"{folder}/base").push_to_hub("tester/pushed")
 

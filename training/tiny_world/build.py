@@ -17,7 +17,7 @@ pandagpt tiny-world build --output runs/tiny --size smoke
 | `pandagpt-tiny` | the result: one model in 16 bits, with its results |
 | `test`, `evaluation` | held-out individuals in all six modalities, and what the model answers about them |
 
-A phase whose folder is complete is skipped: a build that was stopped goes on when it is started again.
+A phase that was done to its end is skipped: a build that was stopped goes on when it is started again.
 """
 
 import json
@@ -49,7 +49,8 @@ from training.tiny_world.table import CHANCE, write_table
 from training.tiny_world.world import MODALITIES, instances
 
 
-COMPLETE = "complete.json"
+# Beside the folder of a phase that was done to its end.
+COMPLETE = ".complete.json"
 
 # The pair of media that the table has a column for, of one individual, and of two different ones.
 SUMMED = ("image", "audio")
@@ -66,7 +67,7 @@ class Size:
         vision_steps (`int`): of pictures and videos with text.
         other_steps (`dict[str, int]`): of each other modality with the pictures.
         language_steps (`int`): of text alone.
-        pictures (`int`): of stages 1 and 2, each of other individuals.
+        stage_1_pictures (`int`), stage_2_pictures (`int`): of those stages, each of other individuals.
         stage_2_steps (`int`): of the visual instructions.
         tested (`int`): held-out individuals of the table.
         controlled (`int`): those of them that are asked about in the controls and in pairs, too.
@@ -76,15 +77,16 @@ class Size:
     vision_steps: int
     other_steps: dict[str, int]
     language_steps: int
-    pictures: int
+    stage_1_pictures: int
+    stage_2_pictures: int
     stage_2_steps: int
     tested: int
     controlled: int
 
 
 SIZES = {
-    "smoke": Size(1536, 120, {"audio": 40, "thermal": 60, "depth": 60, "imu": 40}, 60, 384, 60, 48, 24),
-    "full": Size(14400, 700, {"audio": 250, "thermal": 450, "depth": 450, "imu": 250}, 250, 4800, 400, 480, 48),
+    "smoke": Size(1536, 120, {"audio": 40, "thermal": 60, "depth": 60, "imu": 40}, 60, 384, 192, 60, 48, 24),
+    "full": Size(14400, 700, {"audio": 250, "thermal": 450, "depth": 450, "imu": 250}, 300, 4800, 2400, 400, 480, 48),
 }
 
 
@@ -127,10 +129,10 @@ class Build:
         print((self.output / "evaluation" / "table.md").read_text(encoding="utf-8"))
 
     def phase(self, name: str, work: Callable[[Path], Any]) -> None:
-        """Does one phase in a folder of its name, unless the folder is complete."""
+        """Does one phase in a folder of its name, unless it was done before."""
         folder = self.output / name
         settings = {"seed": self.seed, **asdict(self.size)}
-        marker = folder / COMPLETE
+        marker = self.output / f"{name}{COMPLETE}"
         if marker.exists():
             if json.loads(marker.read_text(encoding="utf-8")) != settings:
                 raise ValueError(f"{folder} was built with another seed or size: give another output folder")
@@ -144,11 +146,15 @@ class Build:
 
     def render_pictures(self, folder: Path) -> None:
         # Other individuals than ImageBind was trained on: it knows those too well.
-        for world, (stage, questions) in enumerate((("stage_1", ["description"]), ("stage_2", QUESTIONS)), start=1):
+        stages = (
+            ("stage_1", self.size.stage_1_pictures, ["description"]),
+            ("stage_2", self.size.stage_2_pictures, QUESTIONS),
+        )
+        for world, (stage, pictures, questions) in enumerate(stages, start=1):
             render_split(
                 "train",
                 folder / stage,
-                self.size.pictures,
+                pictures,
                 seed=1000 * world + self.seed,
                 modalities=["image"],
                 questions=questions,
@@ -187,6 +193,11 @@ class Build:
         run("open_questions", TWO_THINGS, "two_things")
         run("modality_report", "controls/test.jsonl", "modality_report", "--untrained_projector", "true")
         write_table(folder)
+        # The model carries its figures along, without the many predictions behind them.
+        carried = self.output / "pandagpt-tiny" / "evaluation"
+        carried.mkdir(exist_ok=True)
+        for name in ("results.json", "two_things.json", "modality_report.json", "table.md"):
+            shutil.copy(folder / name, carried)
 
 
 def write_two_things(folder: Path) -> Path:

@@ -8,7 +8,7 @@ Notable:
 - A pair is two renderings of one individual, drawn independently of each other, or a rendering and a caption.
 - Labels choose what stands in a batch: individuals that all differ in kind, size, speed or colour, so that no two
   captions of a batch mean the same. The loss is InfoNCE over the batch and sees no label.
-- Heat and depth, which have the same outlines as pictures, begin with the vision encoder's weights, unlike the paper's.
+- Heat and depth, which show the outlines of pictures, begin with the vision encoder's weights, unlike the paper's.
 - The vision encoder being frozen, its embedding of every individual's picture is computed once.
 """
 

@@ -12,14 +12,15 @@ from torch.utils.data import Dataset
 from transformers import LlamaForCausalLM, TrainingArguments, set_seed
 
 from training.collator import PandaGPTDataCollator
-from training.tiny_world.language import text_messages, words
+from training.tiny_world.language import QUESTIONS, ask, caption, words
 from training.tiny_world.models import SLOT, language_config, language_tokenizer, pandagpt_processor
 from training.tiny_world.muon import MuonTrainer
 from training.tiny_world.world import sample
 
 
 BATCH = 64
-MAX_LENGTH = 128  # tokens; no conversation is as long
+MAX_LENGTH = 256  # tokens; no conversation is as long
+MOST_QUESTIONS = 3  # of a conversation, some with two turns
 LEARNING_RATE, MUON_RATE = 2e-3, 2e-2
 
 
@@ -35,10 +36,13 @@ class Conversations(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         rng = np.random.default_rng([self.seed, index])
-        messages = text_messages(sample(rng), rng)
-        first = messages[0]["content"][0]
-        first["text"] = first["text"].join(SLOT)  # where the embedding of a medium will stand
-        return {"id": str(index), "messages": messages}
+        one = sample(rng)
+        questions = rng.choice(QUESTIONS, rng.integers(1, 1 + MOST_QUESTIONS))
+        with_colour = "colour" in questions or bool(rng.random() < 0.5)
+        turns = [turn for question in questions for turn in ask(one, rng, str(question)).messages()]
+        # Where the embedding of a medium will stand.
+        turns[0]["content"].insert(0, {"type": "text", "text": caption(one, rng, with_colour).join(SLOT)})
+        return {"id": str(index), "messages": turns}
 
 
 def pretrain_language(steps: int, seed: int, output: Path) -> None:
