@@ -368,8 +368,8 @@ def test_nothing_but_the_front_door_imports_demo(examples):
     root = examples.parents[1]
     importing = [
         path.relative_to(root).as_posix()
-        for room in ("modeling_pandagpt", "processing", "training", "hub_cards")
+        for room in ("modeling_pandagpt", "processing", "chat_data", "evaluation", "training", "hub_cards")
         for path in (root / room).glob("**/*.py")
         if "from demo" in path.read_text() or "import demo" in path.read_text()
     ]
-    assert importing == []
+    assert importing == ["hub_cards/space/app.py"]  # which is no part of the package: it runs on the Hub
