@@ -1,10 +1,11 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
-"""Put a model, an adapter or a data set on the Hub, complete, in one commit.
+"""Put a model, an adapter, a data set or the web page on the Hub, complete, in one commit.
 
 ```bash
 pandagpt publish model checkpoints/pandagpt --repo user/pandagpt-7b
 pandagpt publish adapter runs/stage_2 --repo user/pandagpt-7b-lora --base user/pandagpt-base
 pandagpt publish dataset data/ --repo user/conversations
+pandagpt publish space --repo user/talk --model user/pandagpt-7b
 ```
 
 Rights are checked first, then the folder is assembled and loaded in a process without our source, and only then does
@@ -21,6 +22,8 @@ from typing import Annotated
 
 import typer
 from huggingface_hub import HfApi
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 
 from hub_cards.datasets import publish_dataset_command
 from hub_cards.upload import PublishError, check_content, check_rights, hub_errors, upload_folder_at_once
@@ -29,6 +32,7 @@ from hub_cards.upload import PublishError, check_content, check_rights, hub_erro
 # What tells a repository of the same kind, which may be published to again; and what of its earlier version leaves.
 MODEL_FILES = ("modeling_imagebind.py",)
 ADAPTER_FILES = ("adapter_config.json",)
+SPACE_FILES = ("app.py",)
 STALE = ("model*.safetensors", "model.safetensors.index.json")
 
 LOAD = """\
@@ -108,6 +112,49 @@ def adapter(
         commit = _check_and_send(api, output, repo, private, revision, dry_run)
     if commit is not None:
         typer.echo(LOAD_ADAPTER.format(repo=repo, commit=commit, base=base_id, base_revision=base_commit))
+
+
+@app.command()
+def space(
+    repo: Repo,
+    model: Annotated[str, typer.Option(help="Hub id of the model or adapter that answers there.")],
+    private: Private = None,
+    revision: Revision = None,
+    dry_run: DryRun = False,
+) -> None:
+    """The web page as a Gradio Space, with the versions that are installed here."""
+    api = HfApi()
+    try:
+        validate_repo_id(model)
+    except HFValidationError as error:
+        raise PublishError(
+            f"--model {model} is no name of a repository: a Space loads its model from the Hub."
+        ) from error
+    if not dry_run and check_rights(api, repo, "space", private):
+        check_content(api, repo, SPACE_FILES, "space")
+    try:
+        from hub_cards.spaces import assemble_space
+    except ImportError as error:
+        raise PublishError(
+            f'A Space needs what the page needs ({error.name}): pip install "pandagpt[demo]".'
+        ) from error
+
+    with _workshop(keep=dry_run) as output, hub_errors(repo):
+        assemble_space(output, repo, model)
+        if dry_run:
+            typer.echo(f"{output} holds what {repo} would.")
+            return
+        commit = upload_folder_at_once(
+            api,
+            output,
+            repo,
+            repo_type="space",
+            message="Publish",
+            private=private,
+            revision=revision,
+            stale=("*.py",),
+        )
+    typer.echo(commit.commit_url)
 
 
 def _check_repo(api: HfApi, repo: str, private: bool | None, files: Sequence[str]) -> None:

@@ -94,6 +94,14 @@ def test_snippet(folder, number, tmp_path):
     assert re.fullmatch(PRINTED[number], ran.stdout), ran.stdout
 
 
+def test_conversation_with_the_bundled_model_is_real(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    said = re.findall(r"^\$ pandagpt (.*)\n(.*)$", "".join(blocks("console")), flags=re.MULTILINE)
+    assert len(said) == 5
+    for arguments, answer in said:
+        assert CliRunner().invoke(pandagpt.app, shlex.split(arguments)).stdout.strip() == answer
+
+
 def test_files_and_links_exist():
     tree = blocks("")[0]
     parents: list[str] = []

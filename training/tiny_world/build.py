@@ -26,10 +26,11 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 import typer
 from transformers import GenerationConfig, LlamaForCausalLM
@@ -151,7 +152,7 @@ class Build:
             ("stage_2", self.size.stage_2_pictures, QUESTIONS),
         )
         for world, (stage, pictures, questions) in enumerate(stages, start=1):
-            render_split(
+            path = render_split(
                 "train",
                 folder / stage,
                 pictures,
@@ -160,6 +161,7 @@ class Build:
                 questions=questions,
                 workers=os.cpu_count() or 1,
             )
+            join_questions(path, self.seed)
 
     def embed_pictures(self, folder: Path) -> None:
         for stage in ("stage_1", "stage_2"):
@@ -198,6 +200,32 @@ class Build:
         carried.mkdir(exist_ok=True)
         for name in ("results.json", "two_things.json", "modality_report.json", "table.md"):
             shutil.copy(folder / name, carried)
+
+
+def join_questions(path: Path, seed: int) -> None:
+    """
+    Make conversations of 1 to 3 questions of the questions about each picture, in random order.
+
+    Args:
+        path (`Path`):
+            File of rows, those about one picture one after the other. It is written anew.
+        seed (`int`):
+            Of order and lengths.
+    """
+    rng = np.random.default_rng(seed)
+    with path.open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    with path.open("w", encoding="utf-8") as file:
+        for _, group in groupby(rows, key=lambda row: row["messages"][0]["content"][0]["path"]):
+            about_one = list(group)
+            about_one = [about_one[place] for place in rng.permutation(len(about_one))]
+            while about_one:
+                first, *more = about_one[: rng.integers(1, 4)]
+                about_one = about_one[1 + len(more) :]
+                for row in more:
+                    row["messages"][0]["content"].pop(0)  # the picture stands before the first question alone
+                    first["messages"] += row["messages"]
+                file.write(json.dumps(first) + "\n")
 
 
 def write_two_things(folder: Path) -> Path:

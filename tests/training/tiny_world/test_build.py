@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoProcessor
 import pandagpt
 from demo.conversation import BUNDLED, Conversation
 from training.tiny_world import models
-from training.tiny_world.build import COMPLETE, SIZES, Build, Size, write_two_things
+from training.tiny_world.build import COMPLETE, SIZES, Build, Size, join_questions, write_two_things
 from training.tiny_world.language import words
 from training.tiny_world.pools import INPUT_OF, _render_chunk
 from training.tiny_world.pretrain_imagebind import BATCH, Batches
@@ -62,6 +62,21 @@ def test_bundled_model_understands_a_picture_and_its_sound_together(bundled, exa
     assert conversation.ask("How fast is it?").answer == "It is fast."
 
 
+@pytest.mark.parametrize("name", ["picture.png", "sound.wav"])
+def test_bundled_model_answers_several_questions_in_one_conversation(bundled, examples, name):
+    media = [(EXAMPLES[name][0], str(examples / name))]
+    conversation = Conversation(*bundled)
+    questions = {
+        "What is it?": "It is a dog.",
+        "How big is it?": "It is large.",
+        "Is it a dog?": "Yes.",
+        "Is it a bell?": "No.",
+    }
+    for question, answer in questions.items():
+        assert conversation.ask(question, media).answer == answer, question
+        media = []
+
+
 def test_bundled_folder_is_an_ordinary_one(bundled):
     pandagpt.PandaGPTForConditionalGeneration  # noqa: B018  # the front door makes our classes known
     model, processor = AutoModel.from_pretrained(BUNDLED), AutoProcessor.from_pretrained(BUNDLED)
@@ -87,6 +102,18 @@ def test_nothing_but_pictures_is_trained_on(tmp_path):
         assert all(block["path"].endswith("picture.png") for block in blocks if block["type"] == "image")
         written = {path.name for path in (tmp_path / stage / "media").rglob("*") if path.is_file()}
         assert written == {"picture.png"}
+
+
+def test_questions_about_a_picture_are_joined(tmp_path):
+    path = render_split("train", tmp_path, 4, modalities=["image"])
+    before = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    join_questions(path, seed=0)
+    after = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert sum(len(row["messages"]) for row in after) == sum(len(row["messages"]) for row in before)
+    assert {len(row["messages"]) for row in after} > {2, 4}
+    for row in after:
+        asked = [[block["type"] for block in turn["content"]] for turn in row["messages"] if turn["role"] == "user"]
+        assert asked == [["image", "text"], *[["text"]] * (len(asked) - 1)]
 
 
 def test_pools_hold_what_the_processors_make_of_files(tmp_path):
