@@ -29,7 +29,7 @@ from huggingface_hub.utils import validate_repo_id
 try:
     from httpx2 import TransportError
 except ImportError:  # what the Hub's client spoke with before its second version
-    from httpx import TransportError  # type: ignore[assignment]
+    from httpx import TransportError  # type: ignore[assignment, no-redef]
 
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.joblib")

@@ -86,7 +86,7 @@ def test_stop_in_the_middle_then_resubmit_undo_edit_and_clear(visit, file_of):
     visitor.send("Tell me everything.")
     # In one go: the button is gone as soon as the answer ends of itself.
     page.wait_for_function(
-        """(document.querySelector('#chat .bot.message')?.innerText ?? '').length > 20
+        """(document.querySelector('#chat .bot.message')?.innerText ?? '').length > 150
         && (document.querySelector('#question .stop-button').click(), true)"""
     )
     visitor.wait_for_turns(1)
@@ -98,7 +98,7 @@ def test_stop_in_the_middle_then_resubmit_undo_edit_and_clear(visit, file_of):
 
     visitor.set("Maximum length", 10)
     page.locator("#chat button[title=Retry]").last.click()
-    page.wait_for_function(f"document.querySelector('#chat .bot.message').innerText.length < {len(stopped)}")
+    page.wait_for_function(f"document.querySelector('#chat .bot.message')?.innerText.length < {len(stopped)}")
     visitor.wait_for_turns(1)
     short = visitor.answers[0]
     assert stopped.startswith(short) or len(short.split()) <= 10
@@ -124,6 +124,7 @@ def test_webcam_and_microphone(visitor):
     page = visitor.page
     page.locator("button.label-wrap", has_text="Webcam").click()
     page.get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("document.querySelector('#more video')?.currentTime > 0")
     page.get_by_label("capture photo").click()
     attached = page.locator("#question .thumbnail-item")
     attached.nth(0).wait_for()

@@ -86,7 +86,7 @@ class Size:
 
 
 SIZES = {
-    "smoke": Size(1536, 120, {"audio": 40, "thermal": 60, "depth": 60, "imu": 40}, 60, 384, 192, 60, 48, 24),
+    "smoke": Size(1536, 100, {"audio": 40, "thermal": 60, "depth": 60, "imu": 40}, 60, 384, 192, 60, 48, 16),
     "full": Size(14400, 700, {"audio": 250, "thermal": 450, "depth": 450, "imu": 250}, 300, 4800, 2400, 400, 480, 48),
 }
 
