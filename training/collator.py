@@ -32,7 +32,7 @@ _ARGUMENTS = {modality.name: modality.argument for modality in MODALITIES}
 IGNORED = -100
 
 # What a broken sample raises, in reading its messages or its media.
-_WRONG = (ValueError, TypeError, OSError, TemplateError)
+BROKEN = (ValueError, TypeError, OSError, TemplateError)
 
 # The share of broken samples is judged as if at least so many had been seen: one early mishap stops no run.
 _FEWEST_JUDGED = 1000
@@ -154,7 +154,7 @@ class PandaGPTDataCollator:
         for row in rows:
             try:
                 sample = self.tokenize(row)
-            except _WRONG as error:
+            except BROKEN as error:
                 lines += [f"{row['id']}: broken: {error}", ""]
                 continue
             truncated += sample.is_truncated
@@ -184,7 +184,7 @@ class PandaGPTDataCollator:
             if sample.num_trained:
                 return self._read_media(row, sample)
             self._count_dropped(row["id"])
-        except _WRONG as error:
+        except BROKEN as error:
             self._count_broken(row["id"], error)
         return None
 

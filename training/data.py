@@ -13,7 +13,7 @@ from transformers.utils import logging
 from chat_data.sources import AnyDataset, check_source, digest, load_source
 from processing import PandaGPTProcessor
 
-from .collator import PandaGPTDataCollator
+from .collator import BROKEN, PandaGPTDataCollator
 
 
 logger = logging.get_logger(__name__)
@@ -169,6 +169,6 @@ def _mix(parts: Sequence[AnyDataset], weights: list[float | None], seed: int) ->
 def _measure(row: Mapping[str, Any], collator: PandaGPTDataCollator) -> dict[str, Any]:
     try:
         sample = collator.tokenize(row)
-    except (TypeError, ValueError):
+    except BROKEN:
         return {"length": 1, "truncated": False, "trained": True}
     return {"length": len(sample.input_ids), "truncated": sample.is_truncated, "trained": sample.num_trained > 0}

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from chat_data.sources import AnyDataset
-from training.collator import PandaGPTDataCollator
+from training.collator import BROKEN, PandaGPTDataCollator
 
 
 # So many rows tell the share of truncated ones well enough.
@@ -30,7 +30,7 @@ def is_truncated(collator: PandaGPTDataCollator, row: dict[str, Any]) -> bool:
     """Whether `max_length` cuts a row; a broken one, which the collator reports, is not counted."""
     try:
         return collator.tokenize(row).is_truncated
-    except ValueError:
+    except BROKEN:
         return False
 
 

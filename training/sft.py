@@ -10,6 +10,7 @@ A recipe may hold, and the command line override, every field of `Arguments` bel
 """
 
 import json
+import os
 import sys
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -18,10 +19,13 @@ from typing import Any, Literal
 
 from transformers import set_seed
 from transformers.trainer_utils import SchedulerType
+from transformers.utils import logging
 from trl import TrlParser
 
 import pandagpt
+from chat_data.rows import public_name
 from hub_cards.facts import FACTS
+from hub_cards.licences import LLAMA_1_REASON, descends_from_llama_1
 from modeling_pandagpt.original_checkpoint_mapping import LORA_TARGETS
 from processing import PandaGPTProcessor
 from training.collator import PandaGPTDataCollator
@@ -31,6 +35,8 @@ from training.embeddings import check_compatible, find_encoder
 from training.model import build_model, write_merged
 from training.trainer import PandaGPTSFTConfig, PandaGPTTrainer, newest_whole_checkpoint, packaged
 
+
+logger = logging.get_logger(__name__)
 
 DESCRIPTION = "Fine-tune PandaGPT. --config FILE_OR_NAME reads a recipe, whose fields the options below override."
 
@@ -97,7 +103,10 @@ class Arguments:
 
 
 def gather_facts(trainer: PandaGPTTrainer, arguments: Arguments) -> dict[str, Any]:
-    """What a model card says about a run: data, hyperparameters, results, versions."""
+    """
+    What a model card says about a run: data, hyperparameters, results, versions. It may be published: of what lies on
+    this machine it has the last part of the path.
+    """
     args = trainer.args
     fields = (
         *("learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay", "max_grad_norm", "seed"),
@@ -107,12 +116,12 @@ def gather_facts(trainer: PandaGPTTrainer, arguments: Arguments) -> dict[str, An
     plugin = trainer.accelerator.state.deepspeed_plugin
     history = [entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry]
     return {
-        "base_model": arguments.model,
+        "base_model": public_name(os.path.expanduser(arguments.model)),
         "base_model_revision": find_encoder(arguments.model).commit,
-        "continued_from": arguments.adapter,
+        "continued_from": arguments.adapter and public_name(os.path.expanduser(arguments.adapter)),
         "train": arguments.train,
         "load_in_4bit": arguments.load_in_4bit,
-        "data": arguments.sources,
+        "data": [public_source(source) for source in arguments.sources],
         "streaming": arguments.streaming,
         "hyperparameters": {
             **{name: getattr(args, name) for name in fields},
@@ -130,6 +139,13 @@ def gather_facts(trainer: PandaGPTTrainer, arguments: Arguments) -> dict[str, An
     }
 
 
+def public_source(source: dict[str, Any]) -> dict[str, Any]:
+    """A source without the folders that it lies in; once it has none, only `on_hub` tells it from a Hub id."""
+    path = os.path.expanduser(source["path"])
+    told = {name: value for name, value in source.items() if name != "images"}
+    return told | {"path": public_name(path), "on_hub": not os.path.exists(path)}
+
+
 def train(arguments: Arguments, training_arguments: PandaGPTSFTConfig) -> PandaGPTTrainer:
     """
     Runs one stage and writes adapter, processor and `facts.json` into `output_dir`.
@@ -139,13 +155,18 @@ def train(arguments: Arguments, training_arguments: PandaGPTSFTConfig) -> PandaG
 
     Raises:
         ValueError: when `streaming` lacks `max_steps`, `merge` is set without an adapter, a whole model is to be
-            trained on embeddings, an adapter is to be pushed whose base is a folder, or the data are not as
-            `training/data.py` wants them.
+            trained on embeddings, an adapter is to be pushed whose base is a folder, or together with what it is
+            merged to, or the data are not as `training/data.py` wants them.
     """
     if arguments.merge and arguments.train in ("full", "everything"):
         raise ValueError(f"merge is for an adapter: train={arguments.train} writes a whole model anyway")
     if arguments.streaming and training_arguments.max_steps <= 0:
         raise ValueError("streaming does not know how many rows there are: set max_steps")
+    if arguments.merge and training_arguments.push_to_hub:
+        raise ValueError(
+            "push_to_hub would publish the adapter with the merged model inside: leave merge or push_to_hub out, and "
+            "publish the merged model afterwards (`pandagpt publish model`)"
+        )
     if training_arguments.push_to_hub and arguments.train in ("lora", "projector") and Path(arguments.model).exists():
         raise ValueError(
             f"push_to_hub would publish an adapter whose base is the folder {arguments.model}: publish that first "
@@ -156,6 +177,8 @@ def train(arguments: Arguments, training_arguments: PandaGPTSFTConfig) -> PandaG
         raise ValueError("max_length is needed: the most tokens after the media of the first question")
     # Through the front door: then the library knows our classes, and runs no folder's copy of them.
     processor: PandaGPTProcessor = pandagpt.PandaGPTProcessor.from_pretrained(arguments.model)
+    if arguments.train in ("full", "everything"):
+        keep_llama_1_private(arguments.model, training_arguments)
     train_rows, validation_rows = load_datasets(
         arguments.sources, arguments.validation_share, arguments.streaming, training_arguments.seed
     )
@@ -196,6 +219,14 @@ def train(arguments: Arguments, training_arguments: PandaGPTSFTConfig) -> PandaG
         trainer.evaluate()
     finish(trainer, arguments, processor)
     return trainer
+
+
+def keep_llama_1_private(model: str, training_arguments: PandaGPTSFTConfig) -> None:
+    """Makes the repository that a whole model is pushed to private, unless its user has said what it is to be."""
+    is_undecided = training_arguments.push_to_hub and training_arguments.hub_private_repo is None
+    if is_undecided and descends_from_llama_1(pandagpt.PandaGPTConfig.from_pretrained(model)):
+        logger.warning(f"The repository is to be private (hub_private_repo): {LLAMA_1_REASON}.")
+        training_arguments.hub_private_repo = True
 
 
 def finish(trainer: PandaGPTTrainer, arguments: Arguments, processor: PandaGPTProcessor) -> None:

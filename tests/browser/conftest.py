@@ -138,7 +138,7 @@ class Visitor:
         """Returns the answer, once it is whole."""
         if files:
             self.attach(*files)
-        turns = self.page.locator("#chat .user.message").count()
+        turns = len(self.answers)
         self.send(question)
         self.wait_for_turns(turns + 1)
         return self.answers[-1]
@@ -146,8 +146,7 @@ class Visitor:
     def wait_for_turns(self, count: int) -> None:
         """Waits until so many turns have an answer and nothing is being written."""
         self.page.wait_for_function(
-            f"""document.querySelectorAll('#chat .user.message').length == {count}
-            && document.querySelectorAll('#chat .bot.message').length == {count}
+            f"""document.querySelectorAll('#chat .bot.message').length == {count}
             && document.querySelector('#question .submit-button')
             && !document.querySelector('#question .stop-button')"""
         )
@@ -166,7 +165,7 @@ class Visitor:
 
     @property
     def questions(self) -> list[str]:
-        return self.page.locator("#chat .user.message").all_inner_texts()
+        return self.page.locator("#chat .user.message .message-content").all_inner_texts()
 
     def notice(self) -> str:
         """Why the last click came to nothing."""

@@ -10,10 +10,10 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 
 
+httpx = pytest.importorskip("httpx", reason="httpx, which comes with gradio, is not installed")
 pytestmark = pytest.mark.browser
 
 MEBIBYTE = 2**20

@@ -334,13 +334,15 @@ def test_lengths(tmp_path, untrained):
         for index, (question, answer) in enumerate(turns)
     ]
     records.append({"id": "broken", "conversation": []})
+    late = [{"from": "human", "value": "why ?"}, {"from": "system", "value": "so"}, {"from": "gpt", "value": "so"}]
+    records.append({"id": "late", "conversation": late})  # the prompt has a place for a system message at the top only
     train, _ = load_datasets([{"path": write_json(tmp_path / "data.json", records)}])
     measured = add_lengths(train, untrained[1], 60)
-    assert measured["id"] == ["0", "1", "2", "broken"]
+    assert measured["id"] == ["0", "1", "2", "broken", "late"]
     collator = PandaGPTDataCollator(untrained[1], 60)
     lengths = [len(collator.tokenize(row).input_ids) for row in measured.select(range(3))]
-    assert lengths[0] < lengths[1] < lengths[2] and measured["length"] == [*lengths, 1]
-    assert measured["truncated"] == [False, False, True, False]
+    assert lengths[0] < lengths[1] < lengths[2] and measured["length"] == [*lengths, 1, 1]
+    assert measured["truncated"] == [False, False, True, False, False]
     assert measured.features["pictures"] == ROW["pictures"]
     assert add_lengths(train, untrained[1], 2000)["length"][2] > lengths[2]
 

@@ -84,11 +84,16 @@ def language_config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
     )
 
 
+def _own(config: Any) -> dict[str, Any]:
+    """A configuration without the folder that it came from."""
+    return {name: value for name, value in config.to_dict().items() if name != "_name_or_path"}
+
+
 def pandagpt_config(imagebind: ImageBindConfig, language: LlamaConfig, processor: PandaGPTProcessor) -> PandaGPTConfig:
     """Both in one; every modality enters the projector as it is, with norm 1."""
     config = PandaGPTConfig(
-        imagebind_config=imagebind.to_dict(),
-        text_config=language.to_dict(),
+        imagebind_config=_own(imagebind),
+        text_config=_own(language),
         **{f"{medium}_token_id": getattr(processor, f"{medium}_token_id") for medium in MEDIA_TYPES},
     )
     config.modalities = [name for name in config.modalities if name != "text"]
