@@ -134,6 +134,7 @@ class _Page:
             examples=[_card(question, media) for question, media in EXAMPLE_TURNS],
             buttons=["copy", "copy_all"],
             editable="user",
+            group_consecutive_messages=False,  # only a message of its own can be edited
             render_markdown=False,
             sanitize_html=True,
             allow_tags=False,
@@ -271,7 +272,7 @@ class _Page:
         return self._ask_again(session, edited.index, edited.value, settings)
 
     def _ask_again(self, session: Session | None, place: Any, question: str | None, settings: tuple) -> tuple:
-        turn = session and session.go_back(_turn_at(place))
+        turn = session and session.go_back(_turn_at(session.turns, place))
         if not session or not turn:
             return _refused(session, TurnRefused("This conversation has ended. Begin a new one."))
         question = turn.question if question is None else question.replace(WORD_JOINER, "")
@@ -302,7 +303,7 @@ class _Page:
         session.stop()
 
     def _undo(self, session: Session, clicked: gr.UndoData) -> tuple:
-        turn = session.go_back(_turn_at(clicked.index))
+        turn = session.go_back(_turn_at(session.turns, clicked.index))
         value = {"text": turn.question, "files": [path for _, path in turn.media]} if turn else None
         for kind, path in turn.media if turn else ():
             session.kinds[path] = kind
@@ -353,15 +354,19 @@ class _Page:
 
 
 def messages(turns: list[Turn]) -> list[dict]:
-    """The turns as the chat shows them: a message for each question, one for each answer or what stands for it."""
-    shown = []
-    for turn in turns:
-        shown.append({"role": "user", "content": [*_views(turn), _inert(turn.question)]})
-        if turn.trouble:
-            shown.append({"role": "assistant", "content": _inert(f"⚠ {turn.trouble}")})
-        elif turn.answer or turn.reply:
-            shown.append({"role": "assistant", "content": _inert(turn.answer or "(an empty answer)")})
-    return shown
+    """The turns as the chat shows them."""
+    return [message for turn in turns for message in _messages_of(turn)]
+
+
+def _messages_of(turn: Turn) -> Iterator[dict]:
+    """The media, the question, and the answer or what stands for it: up to three messages."""
+    if turn.media:
+        yield {"role": "user", "content": list(_views(turn))}
+    yield {"role": "user", "content": _inert(turn.question)}
+    if turn.trouble:
+        yield {"role": "assistant", "content": _inert(f"⚠ {turn.trouble}")}
+    elif turn.answer or turn.reply:
+        yield {"role": "assistant", "content": _inert(turn.answer or "(an empty answer)")}
 
 
 def _views(turn: Turn) -> Iterator[Any]:
@@ -383,9 +388,11 @@ def _refused(session: Session | None, error: Exception) -> tuple:
     return session, gr.skip(), gr.skip(), gr.skip(), gr.update(value=escape(str(error)), visible=True)
 
 
-def _turn_at(place: int | tuple[int, int] | list[int]) -> int:
-    """Which turn a message belongs to; in all but the last, question and answer alternate."""
-    return (place if isinstance(place, int) else place[0]) // 2
+def _turn_at(turns: list[Turn], place: int | tuple[int, int] | list[int]) -> int:
+    """Which turn a message of the chat belongs to."""
+    owners = [index for index, turn in enumerate(turns) for _ in _messages_of(turn)]
+    message = place if isinstance(place, int) else place[0]
+    return owners[message] if message < len(owners) else len(turns)
 
 
 def _chosen(settings: tuple) -> tuple[Sampling, dict[str, dict[str, Any]]]:

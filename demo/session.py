@@ -189,6 +189,8 @@ class Session:
                 if pieces.empty():  # else what came meanwhile is shown together with it
                     yield
                 piece = pieces.get()
+            if turn.reply:
+                turn.answer = turn.reply.answer  # as the model remembers it: without blanks at its end
             yield
         finally:  # the browser may be gone
             if worker.is_alive() and turn.waits:

@@ -71,24 +71,34 @@ def snippet(turns: list[Turn], loading: str) -> str:
     if not turns:
         return BEFORE_THE_FIRST_ANSWER
     *earlier, last = turns
-    lines = [line for turn in earlier for line in (_question(turn), _message("assistant", turn.answer))]
+    names = _names(turns)
+    lines = [line for turn in earlier for line in (_question(turn, names), _message("assistant", turn.answer))]
     generation = dict(last.sampling.generation)
     if last.stopped and last.reply:
         generation["max_new_tokens"] = last.reply.output_tokens
-    names = list(dict.fromkeys(Path(path).name for turn in turns for _, path in turn.media))
-    where = f"Run this where {', '.join(names)} can be found." if names else "It needs no files."
+    where = f"Run this where {', '.join(names.values())} can be found." if names else "It needs no files."
     return PROGRAM.format(
         where=where,
         loading=loading,
-        messages="\n".join([*lines, _question(last)]),
+        messages="\n".join([*lines, _question(last, names)]),
         reading=f"\n    processor_kwargs={last.reading!r}," if last.reading else "",
         seed=last.sampling.seed,
         generation=_arguments(generation),
     )
 
 
-def _question(turn: Turn) -> str:
-    blocks = [{"type": kind, "path": Path(path).name} for kind, path in turn.media]
+def _names(turns: list[Turn]) -> dict[str, str]:
+    """What each file is called; another one of the same name gets a number."""
+    names: dict[str, str] = {}
+    for path in dict.fromkeys(path for turn in turns for _, path in turn.media):
+        file = Path(path)
+        same = sum(Path(other).name == file.name for other in names)
+        names[path] = f"{file.stem}-{same + 1}{file.suffix}" if same else file.name
+    return names
+
+
+def _question(turn: Turn, names: dict[str, str]) -> str:
+    blocks = [{"type": kind, "path": names[path]} for kind, path in turn.media]
     return _message("user", [*blocks, {"type": "text", "text": turn.question}])
 
 

@@ -62,7 +62,7 @@ def demo(
             show_error=False,
             max_file_size=max_file_size,
             state_session_capacity=MOST_SESSIONS,
-            footer_links=["settings"],
+            footer_links=[],
             enable_monitoring=False,
             ssr_mode=False,
             pwa=False,

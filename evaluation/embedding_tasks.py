@@ -6,6 +6,7 @@ mean of clips of norm 1. The logit scales are left out; they change no order.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,23 +31,23 @@ def zero_shot_classification(run: Run) -> Outcome:
     precision."""
     templates = templates_of(run.settings.templates)
     encoder, processor = _text_encoder(run)
-    samples, embeddings = run.encode()
+    samples, embeddings = run.encode(_check_medium)
     if not run.state.is_main_process:
         return Outcome([], {})
     labels, names = classes_of(run.records, run.settings) or _seen_classes(samples)
     for sample in samples:
-        _check(sample, labels, names)
+        _place_labels(sample, labels, names)
     good = [sample for sample in samples if sample.error is None]
     classes = embed_classes(encoder, processor, names, templates, run.settings.batch_size)
     similarity = np.zeros((0, len(names)), dtype=np.float32)
     if good:
         similarity = (_of_samples(good, embeddings) @ classes.T).numpy()
     row_of = {sample.index: row for row, sample in enumerate(good)}
+    several = any(len(sample.label) > 1 for sample in good)
     predictions = [_classified(sample, similarity, row_of, names) for sample in samples]
 
     def score(places: list[int]) -> Scores:
         chosen = [samples[place] for place in places]
-        several = any(len(sample.label) > 1 for sample in chosen)
         return (MeanAveragePrecision if several else TopKAccuracy)().intervals(
             predictions=similarity[[row_of[sample.index] for sample in chosen]],
             references=[sample.label if several else sample.label[0] for sample in chosen],
@@ -85,7 +86,13 @@ def embed_classes(
 def retrieval(run: Run) -> Outcome:
     """Finding what belongs to a query of one modality among all of another: recall at 1, 5 and 10, and mean average
     precision, for every ordered pair of the modalities that the rows have."""
-    samples, embeddings = run.encode()
+    text_encoder = cache(lambda: _text_encoder(run))
+
+    def check(sample: Sample) -> None:
+        if sample.texts:
+            text_encoder()  # raises where there is none, before anything is encoded
+
+    samples, embeddings = run.encode(check)
     if not run.state.is_main_process:
         return Outcome([], {})
     good = [sample for sample in samples if sample.error is None]
@@ -94,7 +101,10 @@ def retrieval(run: Run) -> Outcome:
         raise ValueError(
             f"retrieval needs rows of at least two modalities (or one and text), the data have {kinds or 'none'}"
         )
-    vectors = _vectors_of(run, good, embeddings)
+    vectors = _vectors_of(good, embeddings)
+    if texts := list(dict.fromkeys(text for sample in good for text in sample.texts)):
+        embeds = embed_texts(*text_encoder(), texts, run.settings.batch_size)
+        vectors["text"] = dict(zip(texts, embeds, strict=True))
     predictions: dict[int, Prediction] = {sample.index: {"ranks": {}} for sample in good}
     scores: Scores = {}
     groups = []
@@ -168,19 +178,12 @@ def _find(
     return (asking @ asked.T).numpy(), positives, rows
 
 
-def _vectors_of(run: Run, samples: Sequence[Sample], embeddings: Embeddings) -> dict[str, dict[str, torch.Tensor]]:
+def _vectors_of(samples: Sequence[Sample], embeddings: Embeddings) -> dict[str, dict[str, torch.Tensor]]:
     keys: dict[str, dict[str, None]] = {}
     for sample in samples:
-        for kind, key in nodes_of(sample):
+        for kind, key in sample.media:
             keys.setdefault(kind, {})[key] = None
-    vectors = {
-        kind: dict(zip(own, embeddings.stack(own), strict=True)) for kind, own in keys.items() if kind != "text"
-    }
-    if texts := list(keys.get("text", ())):
-        vectors["text"] = dict(
-            zip(texts, embed_texts(*_text_encoder(run), texts, run.settings.batch_size), strict=True)
-        )
-    return vectors
+    return {kind: dict(zip(own, embeddings.stack(own), strict=True)) for kind, own in keys.items()}
 
 
 def _text_encoder(run: Run) -> tuple[Any, Any]:
@@ -193,12 +196,14 @@ def _seen_classes(samples: Sequence[Sample]) -> tuple[list[Any], list[str]]:
     return all_labels(sample.label for sample in samples)
 
 
-def _check(sample: Sample, labels: Sequence[Any], names: Sequence[str]) -> None:
-    """Puts the places of a sample's classes under its label, or notes why it has none."""
-    if sample.error is not None:
-        return
+def _check_medium(sample: Sample) -> None:
     if not sample.media:
         sample.error = "it has no medium to classify"
+
+
+def _place_labels(sample: Sample, labels: Sequence[Any], names: Sequence[str]) -> None:
+    """Puts the places of a sample's classes under its label, or notes why it has none."""
+    if sample.error is not None:
         return
     try:
         sample.label = [_place_of(label, labels, names) for label in list_of(sample.label)]

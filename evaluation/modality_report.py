@@ -2,11 +2,11 @@
 """How much of a model trained on pictures carries over to the other modalities ("emergent"), as numbers.
 
 The data are chat data whose rows each ask about one medium. Rows about the same thing have the same `sample`, by
-default the folder that their media lie in. Asked are
+default the folder that their media lie in, and one medium of each kind at most. Asked are
 - the rows as they are, by modality;
 - the rows of each modality with the medium of another one summed in, where the thing has both;
-- controls: the medium of another thing of the same modality (`shuffled`), which leaves what the question alone tells,
-  and the model with a projector that was never trained (`untrained`).
+- controls: the medium of another thing of the same modality (`shuffled`, where there is another one), which leaves
+  what the question alone tells, and the model with a projector that was never trained (`untrained`).
 Beside the answers stand, for each modality, how far its embeddings lie from the pictures' of the same things (gap and
 mean cosine), and for every two modalities how often one finds the other (recall at 1).
 """
@@ -28,7 +28,7 @@ from .metrics import ExactMatch, ModalityGap, Retrieval, VqaAccuracy
 from .metrics.answers import is_exact_match
 from .samples import Sample
 from .settings import Settings
-from .steps import Outcome, Prediction, Run, Scores, scores_with_groups
+from .steps import Outcome, Prediction, Run, Scores, check_answer, scores_with_groups
 
 
 ANCHOR = "image"
@@ -37,7 +37,13 @@ ANCHOR = "image"
 def modality_report(run: Run) -> Outcome:
     """Accuracy by modality and by pairs, its controls, the gap to pictures and the retrieval matrix."""
     model = run.loaded.require_answers()
-    samples, embeddings = run.encode()
+    things: dict[str, dict[str, str]] = {}
+
+    def check(sample: Sample) -> None:
+        check_answer(sample, run.settings)
+        _add(things, sample)
+
+    samples, embeddings = run.encode(check)
     asked = list(_asked(samples, run.settings))
     answerer = Answerer(model, run.loaded.processor, embeddings, run.settings)  # type: ignore[arg-type]
 
@@ -97,10 +103,19 @@ def _things(samples: Iterable[Sample]) -> dict[str, dict[str, str]]:
     """For everything that rows are about, the key of its medium of each kind."""
     things: dict[str, dict[str, str]] = {}
     for sample in samples:
-        for kind, key in sample.media:
-            if sample.error is None:
-                things.setdefault(sample.sample, {}).setdefault(kind, key)
+        _add(things, sample)
     return things
+
+
+def _add(things: dict[str, dict[str, str]], sample: Sample) -> None:
+    for kind, key in sample.media if sample.error is None else ():
+        known = things.setdefault(sample.sample, {}).setdefault(kind, key)
+        if known != key:
+            raise ValueError(
+                f"the row {sample.id} asks about {key}, but {known} is the {kind} of the same thing "
+                f"({sample.sample}): put each thing's media into a folder of its own, or say in a column `sample` "
+                "what each row is about"
+            )
 
 
 def _pairs(samples: Sequence[Sample], things: dict[str, dict[str, str]]) -> Iterator[tuple[Sample, list, str]]:
@@ -118,13 +133,15 @@ def _shuffled(samples: Sequence[Sample], seed: int) -> Iterator[tuple[Sample, li
     other: dict[tuple[str, str], str] = {}
     for kind in MEDIA_TYPES:
         names = [name for name, media in things.items() if kind in media]
+        if len(names) < 2:
+            continue
         order = generator.permutation(len(names))
         for place, following in zip(order, np.roll(order, -1), strict=True):
             other[names[place], kind] = things[names[following]][kind]
     for sample in samples:
-        if len(sample.media) == 1:
-            ((kind, _),) = sample.media
-            yield sample, [(kind, other[sample.sample, kind])], "shuffled"
+        for kind, _ in sample.media if len(sample.media) == 1 else ():
+            if (sample.sample, kind) in other:
+                yield sample, [(kind, other[sample.sample, kind])], "shuffled"
 
 
 def _with(sample: Sample, index: int, media: Sequence[tuple[str, str]], control: str) -> Sample:

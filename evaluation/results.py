@@ -115,6 +115,7 @@ def model_index(settings: Settings, loaded: Loaded, scores: Scores) -> list[dict
         "dataset_config": settings.name,
         "dataset_split": settings.split or "train",
         "dataset_revision": settings.data_revision,
+        "dataset_args": {"limit": settings.limit} if settings.limit else None,
     }
     results = [
         EvalResult(**shared, metric_type=metric, metric_name=metric.replace("_", " "), metric_value=score["value"])
@@ -148,8 +149,10 @@ def table(content: Mapping[str, Any]) -> str:
         named = ", ".join(f"{column} {value}" for column, value in group["by"].items())
         first, *_ = group["scores"].items()
         lines.append(f"  {named:32} {_spoken(*first)}  {first[0]}, {group['samples']} samples")
+    limit = content["settings"]["limit"]
+    limited = f" (first {limit} rows alone)" if limit else ""
     for figure in content["published"]:
-        ours = "none" if figure["ours"] is None else f"{figure['ours']:.2f}"
+        ours = "none" if figure["ours"] is None else f"{figure['ours']:.2f}{limited}"
         note = f" ({figure['note']})" if figure.get("note") else ""
         lines.append(
             f"  {figure['metric']:32} ours {ours}, {figure['model']} {figure['value']}, {figure['source']}{note}"

@@ -237,7 +237,10 @@ def _options_of(fields: Mapping[str, Any]) -> list[str]:
     options = fields.get("options")
     if isinstance(options, str):
         options = ast.literal_eval(options)  # as MMMU writes its lists
-    return [str(option) for option in list_of(options) if option not in (None, "")]
+    texts = ["" if option is None else str(option) for option in list_of(options)]
+    while texts and not texts[-1].strip():  # one within has a letter of its own
+        texts.pop()
+    return texts
 
 
 def _answer_of(fields: Mapping[str, Any], options: Sequence[str], settings: Settings) -> tuple[Any, Any]:
@@ -251,14 +254,15 @@ def _answer_of(fields: Mapping[str, Any], options: Sequence[str], settings: Sett
 
 def _place_of(answer: Any, options: Sequence[str], answer_is: str | None) -> int:
     text = str(answer).strip()
-    is_letter = len(text) == 1 and text.upper() in LETTERS[: len(options)]
+    letters = list(LETTERS[: len(options)])
     if answer_is == "index" or (answer_is is None and isinstance(answer, int)):
-        place = int(text)
-    elif answer_is == "letter" or (answer_is is None and is_letter):
-        place = LETTERS.index(text.upper())
+        known = [str(place) for place in range(len(options))]
+    elif answer_is == "letter" or (answer_is is None and text.upper() in letters):
+        text, known = text.upper(), letters
     else:
-        place = next((i for i, option in enumerate(options) if normalise(option) == normalise(text)), -1)
-    if not 0 <= place < len(options):
+        text, known = normalise(text), [normalise(option) for option in options]
+    place = known.index(text) if text in known else -1
+    if not text or place < 0:
         raise ValueError(f"the answer {answer!r} is none of its {len(options)} options")
     return place
 

@@ -50,7 +50,7 @@ class Settings:
             of the data set.
         generation (`dict`, *optional*): options of `generate`; greedy by default.
         together (`dict[str, list[str]]`, *optional*): for each score's name the columns in which the rows agree that
-            must all be answered right.
+            must all be answered right. Of yes and no what says neither is then wrong, in `accuracy` too.
         mme (`dict[str, str]`, *optional*): the columns `image` and `category`, to score yes and no as MME does.
         tokenizer (`str`, *optional*, defaults to `"ptb"`): of BLEU, ROUGE-L and CIDEr: `"ptb"`, `"stanford"` (Java) or
             `"whitespace"`.

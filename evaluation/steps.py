@@ -1,7 +1,7 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
 """What every task is made of: read and encode the data, then answer in batches; and what comes of a task."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,27 @@ class Run:
     folder: Path
     records: Any = None
 
-    def encode(self) -> tuple[list[Sample], Embeddings]:
-        """Reads all rows and embeds their media."""
+    def encode(self, check: Callable[[Sample], None]) -> tuple[list[Sample], Embeddings]:
+        """
+        Read all rows and embed their media.
+
+        Args:
+            check (`Callable`):
+                Sees each good sample as it is read, so that it raises before the work is done, or notes an error.
+
+        Returns:
+            `tuple[list[Sample], Embeddings]`: as [`embed_media`] gives them.
+        """
         self.records, folder = load_records(self.settings)
+
+        def checked() -> Iterator[tuple[Sample, dict[str, Any]]]:
+            for sample, media in read_samples(self.records, folder, self.settings):
+                if sample.error is None:
+                    check(sample)
+                yield sample, media
+
         return embed_media(
-            read_samples(self.records, folder, self.settings),
+            checked(),
             self.loaded.encoder,
             self.loaded.processor,
             Parts(self.folder, "media", self.state.process_index),
@@ -114,6 +130,22 @@ def about(sample: Sample, found: Prediction) -> Prediction:
     """A sample's line of the predictions."""
     error = {} if sample.error is None else {"error": sample.error}
     return {"index": sample.index, "id": sample.id, **sample.columns, **found, **error}
+
+
+def check_answer(sample: Sample, settings: Settings) -> None:
+    """Notes why a sample cannot be judged."""
+    if not all(any(answer.strip() for answer in turn) for turn in sample.references):
+        sample.error = "it has no answer to compare with"
+    elif settings.task == "multiple_choice" and sample.label is None:
+        sample.error = "it has no options, or no answer among them"
+    elif settings.task == "yes_no" and word_of(sample) not in ("yes", "no"):
+        sample.error = f"its answer is {sample.references[-1][0]!r}, expected yes or no"
+
+
+def word_of(sample: Sample) -> str:
+    """The reference of a question to be answered with yes or no."""
+    answer = sample.references[-1][0].strip().strip(".").lower()
+    return {"true": "yes", "1": "yes", "false": "no", "0": "no"}.get(answer, answer)
 
 
 def scores_with_groups(

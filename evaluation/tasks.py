@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .answering import Answerer
+from .bootstrap import bootstrap, from_means
 from .embedding_tasks import retrieval, zero_shot_classification
 from .metrics import (
     Bleu,
@@ -23,7 +24,7 @@ from .metrics.yes_no import parse_yes_no
 from .modality_report import modality_report
 from .samples import Sample
 from .settings import Settings
-from .steps import Outcome, Prediction, Run, Scores, all_right, scores_with_groups
+from .steps import Outcome, Prediction, Run, Scores, all_right, check_answer, scores_with_groups, word_of
 
 
 def open_questions(run: Run) -> Outcome:
@@ -37,7 +38,7 @@ def captioning(run: Run) -> Outcome:
 
 
 def yes_no(run: Run) -> Outcome:
-    """Questions to be answered with yes or no, as POPE or MME score them."""
+    """Questions to be answered with yes or no, as POPE, MME (`mme`) or HallusionBench (`together`) score them."""
     return _ask(run, _answer_yes_no, _score_yes_no)
 
 
@@ -53,9 +54,7 @@ Score = Callable[[list[Sample], list[Prediction], Settings], Scores]
 
 def _ask(run: Run, answer: Callable[[Answerer, list[Sample]], list[Prediction]], score: Score) -> Outcome:
     model = run.loaded.require_answers()
-    samples, embeddings = run.encode()
-    for sample in samples:
-        _check(sample, run.settings)
+    samples, embeddings = run.encode(lambda sample: check_answer(sample, run.settings))
     answerer = Answerer(model, run.loaded.processor, embeddings, run.settings)  # type: ignore[arg-type]
     predictions = run.predict(samples, lambda batch: answer(answerer, batch))
     if not run.state.is_main_process:
@@ -67,23 +66,6 @@ def _ask(run: Run, answer: Callable[[Answerer, list[Sample]], list[Prediction]],
         return score(chosen, own, run.settings) | _together(chosen, own, run.settings)
 
     return Outcome(predictions, *scores_with_groups(samples, run.settings.by, score_places))
-
-
-def _check(sample: Sample, settings: Settings) -> None:
-    """Notes why a sample cannot be judged."""
-    if sample.error is not None:
-        return
-    if not all(any(answer.strip() for answer in turn) for turn in sample.references):
-        sample.error = "it has no answer to compare with"
-    elif settings.task == "multiple_choice" and sample.label is None:
-        sample.error = "it has no options, or no answer among them"
-    elif settings.task == "yes_no" and _word(sample) not in ("yes", "no"):
-        sample.error = f"its answer is {sample.references[-1][0]!r}, expected yes or no"
-
-
-def _word(sample: Sample) -> str:
-    answer = sample.references[-1][0].strip().strip(".").lower()
-    return {"true": "yes", "1": "yes", "false": "no", "0": "no"}.get(answer, answer)
 
 
 def _together(samples: Sequence[Sample], predictions: Sequence[Prediction], settings: Settings) -> Scores:
@@ -133,14 +115,21 @@ def _answer_yes_no(answerer: Answerer, samples: list[Sample]) -> list[Prediction
     return [
         {
             "answer": answers[-1],
-            "reference": _word(sample),
-            "right": parse_yes_no(answers[-1]) is (_word(sample) == "yes"),
+            "reference": word_of(sample),
+            "right": parse_yes_no(answers[-1]) is (word_of(sample) == "yes"),
         }
         for sample, answers in zip(samples, answerer.answer(samples), strict=True)
     ]
 
 
 def _score_yes_no(samples: list[Sample], predictions: list[Prediction], settings: Settings) -> Scores:
+    if settings.together:
+        # As HallusionBench counts, and as the groups do: what says neither is wrong, not the yes of POPE.
+        columns: dict[str, Any] = {
+            "accuracy": [prediction["right"] for prediction in predictions],
+            "unparseable": [parse_yes_no(prediction["answer"]) is None for prediction in predictions],
+        }
+        return bootstrap(*from_means(columns), resamples=settings.resamples, seed=settings.seed)
     inputs: dict[str, Any] = {
         "predictions": [prediction["answer"] for prediction in predictions],
         "references": [prediction["reference"] for prediction in predictions],

@@ -9,7 +9,6 @@ Notable:
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import EntryNotFoundError
 from peft import PeftConfig, PeftModel
 from transformers import GenerationConfig
 from transformers.dynamic_module_utils import get_relative_import_files
@@ -27,13 +25,13 @@ from transformers.utils import ADAPTER_CONFIG_NAME
 
 import pandagpt
 from hub_cards.cards import write_card
+from hub_cards.facts import FACTS, is_hub_id, read_json
 from hub_cards.licences import LICENCE_NOTE, licence_note
-from hub_cards.upload import PublishError, hub_errors, refuse_pickles
+from hub_cards.upload import PublishError, hub_errors, is_local_path, refuse_pickles
 from modeling_pandagpt import modeling_imagebind, modeling_pandagpt
 
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-FACTS = "facts.json"
 
 # Loads a folder as a stranger would, and lets the model say one token.
 CHECK = """
@@ -79,6 +77,9 @@ if missing or wrong.unexpected_keys:
 """
 OUR_PACKAGES = "benchmarks chat_data demo evaluation hub_cards modeling_pandagpt pandagpt processing training"
 
+# Of the variables that a check does not get: paths to our source, and what may write to the Hub.
+WITHHELD = ("PYTHONPATH", "PYTHONHOME", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+
 
 def is_adapter(folder: str | Path) -> bool:
     """Whether a folder holds an adapter rather than a whole model."""
@@ -115,7 +116,7 @@ def assemble_model(source: Path, folder: Path, repo: str) -> None:
         GenerationConfig.from_pretrained(weights).save_pretrained(folder)
     _take_weights(weights, folder)
     kind = "imagebind" if is_imagebind else "model"
-    _finish(folder, repo, config, kind=kind, source=source, base=base if _is_hub_id(base) else None)
+    _finish(folder, repo, config, kind=kind, source=source, base=base if is_hub_id(base) else None)
 
 
 def assemble_adapter(
@@ -149,7 +150,7 @@ def assemble_adapter(
     settings = PeftConfig.from_pretrained(str(source))
     trained_from = settings.base_model_name_or_path
     base = base or base_of(source)
-    if not _is_hub_id(base):
+    if not is_hub_id(base):
         raise PublishError(
             f"{base} is a folder, no repository: publish it with `pandagpt publish model`, then name that with "
             "--base user/name."
@@ -176,11 +177,11 @@ def pin_base(api: HfApi, base: str, revision: str | None) -> tuple[str, Any]:
     """A base's commit and configuration. Raises `PublishError` when there is none, or it is no PandaGPT."""
     with hub_errors(base):
         commit = str(api.model_info(base, revision=revision).sha)
-        try:
-            file = Path(api.hf_hub_download(base, "config.json", revision=commit))
-        except EntryNotFoundError as error:
-            raise PublishError(f"{base} holds no model.") from error
-    return commit, _read_config(file, base, ("pandagpt",))
+        # The code too: the check that follows is without network.
+        folder = Path(api.snapshot_download(base, revision=commit, allow_patterns=["*.json", "*.py"]))
+    if not (folder / "config.json").is_file():
+        raise PublishError(f"{base} holds no model.")
+    return commit, _read_config(folder / "config.json", base, ("pandagpt",))
 
 
 def base_of(adapter: Path) -> str:
@@ -195,8 +196,9 @@ def config_of(source: Path) -> Any:
     """The configuration of a model, or of an adapter's base. Raises `PublishError` when it is none of ours."""
     if is_adapter(source):
         base = base_of(source)
+        revision = _recorded_revision(source, PeftConfig.from_pretrained(str(source)))
         try:
-            return pandagpt.PandaGPTConfig.from_pretrained(base)
+            return pandagpt.PandaGPTConfig.from_pretrained(base, revision=revision)
         except OSError as error:
             raise PublishError(f"The adapter's base, {base}, is neither a folder here nor on the Hub.") from error
     file = source / "config.json"
@@ -216,7 +218,7 @@ def merge(adapter: Path, output: Path) -> None:
     """Writes base and adapter as one model. Raises `PublishError` when the disk has no room for it."""
     settings = PeftConfig.from_pretrained(str(adapter))
     base = pandagpt.PandaGPTForConditionalGeneration.from_pretrained(
-        settings.base_model_name_or_path, revision=settings.revision, dtype="auto"
+        settings.base_model_name_or_path, revision=_recorded_revision(adapter, settings), dtype="auto"
     )
     needed, free = base.get_memory_footprint(), shutil.disk_usage(output.parent).free
     if needed > free:
@@ -231,10 +233,12 @@ def check_loads(folder: Path) -> None:
     """Raises `PublishError` when a process that has the folder but not our source cannot use it."""
     body = CHECK_ADAPTER if is_adapter(folder) else CHECK_MODEL
     with tempfile.TemporaryDirectory() as elsewhere:
-        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-        environment["HF_MODULES_CACHE"] = elsewhere  # no code of an earlier check
-        if not is_adapter(folder):
-            environment["HF_HUB_OFFLINE"] = "1"  # a whole model needs nothing else
+        environment = {name: value for name, value in os.environ.items() if name not in WITHHELD}
+        environment |= {
+            "HF_MODULES_CACHE": elsewhere,  # no code of an earlier check
+            "HF_HUB_OFFLINE": "1",  # nothing else is needed
+            "HF_TOKEN_PATH": str(Path(elsewhere) / "token"),  # nor any token, with a base's code running
+        }
         command = [sys.executable, "-c", CHECK + body, str(folder), OUR_PACKAGES]
         result = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
     if result.returncode != 0:
@@ -243,11 +247,13 @@ def check_loads(folder: Path) -> None:
 
 
 def check_no_local_path(folder: Path) -> None:
-    """Raises `PublishError` when a file of settings names a place on this machine."""
+    """Raises `PublishError` when a file of settings names a place on this machine or on another."""
     for file in sorted(folder.rglob("*.json")):
+        if file.name == "tokenizer.json":  # its strings are pieces of text
+            continue
         for text in _strings(json.loads(file.read_text(encoding="utf-8"))):
-            if re.match(r"(/|~|[A-Za-z]:\\)", text) and len(text) > 3 and Path(text).expanduser().exists():
-                raise PublishError(f"{file.name} names {text}, which is a place on this machine.")
+            if is_local_path(text):
+                raise PublishError(f"{file.name} names {text}, which is a place on somebody's machine.")
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -286,12 +292,8 @@ def _finish(folder: Path, repo: str, config: Any, **facts: Any) -> None:
     check_no_local_path(folder)
 
 
-def _is_hub_id(name: str | None) -> bool:
-    return bool(name) and not Path(str(name)).exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)) is not None
-
-
 def _recorded_revision(source: Path, settings: PeftConfig) -> str | None:
     """The base's commit as PEFT's settings or the training run's facts have it."""
     facts = source / FACTS
-    known = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+    known = read_json(facts) if facts.is_file() else {}
     return settings.revision or known.get("base_model_revision")

@@ -66,10 +66,7 @@ PANDAGPT = Licence(
     "cc-by-nc-4.0",
     "https://github.com/yxuansu/PandaGPT",
 )
-LLAMA_1_REASON = (
-    "it holds weights that descend from LLaMA-1, whose licence lets Meta alone hand them out; say --public if you may "
-    "publish them"
-)
+LLAMA_1_REASON = "it holds weights that descend from LLaMA-1, whose licence lets Meta alone hand them out"
 
 
 def descends_from_llama_1(config: Any) -> bool:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
@@ -78,7 +78,7 @@ def model(
 
     config = config_of(folder)
     if private is None and descends_from_llama_1(config):
-        typer.echo(f"{repo} is to be private: {LLAMA_1_REASON}.")
+        typer.echo(f"{repo} is to be private: {LLAMA_1_REASON}; say --public if you may publish them.")
         private = True
         if not dry_run:
             _check_repo(api, repo, private, MODEL_FILES)
@@ -97,6 +97,9 @@ def adapter(
     repo: Repo,
     base: Annotated[str | None, typer.Option(help="The base's repository, if it was trained from a folder.")] = None,
     base_revision: Annotated[str | None, typer.Option(help="The base's commit, branch or tag.")] = None,
+    trust_base: Annotated[
+        bool, typer.Option("--trust-base", help="Run a base's code though others wrote it.")
+    ] = False,
     private: Private = None,
     revision: Revision = None,
     dry_run: DryRun = False,
@@ -109,6 +112,8 @@ def adapter(
 
     with _workshop(keep=dry_run) as output, hub_errors(repo):
         base_id, base_commit = assemble_adapter(api, folder, output, repo, base, base_revision)
+        if not trust_base:
+            _check_base(api, base_id, repo)
         commit = _check_and_send(api, output, repo, private, revision, dry_run)
     if commit is not None:
         typer.echo(LOAD_ADAPTER.format(repo=repo, commit=commit, base=base_id, base_revision=base_commit))
@@ -160,6 +165,17 @@ def space(
 def _check_repo(api: HfApi, repo: str, private: bool | None, files: Sequence[str]) -> None:
     if check_rights(api, repo, private=private):
         check_content(api, repo, files)
+
+
+def _check_base(api: HfApi, base: str, repo: str) -> None:
+    """Asks, or raises `PublishError`, before the code of somebody else's base is run."""
+    user = api.whoami()["name"] if get_token() else None
+    owner = base.split("/")[0]
+    if owner in (user, repo.split("/")[0]):
+        return
+    if not sys.stdin.isatty():
+        raise PublishError(f"Checking the adapter runs the code of {base}: read it, then say --trust-base.")
+    typer.confirm(f"Checking the adapter runs the code of {base}, which is {owner}'s. Do you trust it?", abort=True)
 
 
 def _check_and_send(

@@ -242,9 +242,11 @@ def write_split(
             shard.finish(output)
             shard.begin(names[number])
         try:
-            shard.add(_published(conversations, row, labels, features))
+            published = _published(conversations, row, labels, features)
         except Exception as error:  # whatever a decoder says of a broken file
             shard.leave_out(public_id(row), f"{type(error).__name__}: {error}")
+        else:
+            shard.add(published)
     shard.finish(output)
 
 
@@ -382,8 +384,8 @@ def _is_short(path: str) -> bool:
 
 def _type_of_label(value: Any) -> type:
     """The type of a plain value; `object` for one that cannot be a label, or that names a place on this machine."""
+    if isinstance(value, list):
+        return list if all(_type_of_label(item) is str for item in value) else object
     if isinstance(value, str) and os.path.isabs(value) and os.path.exists(value):
         return object
-    if isinstance(value, list):
-        return list if all(isinstance(item, str) for item in value) else object
     return next((kind for kind in (bool, int, float, str) if isinstance(value, kind)), object)

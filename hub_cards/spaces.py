@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 # What runs on the Space; examples and templates lie inside.
 ROOMS = ("demo", "modeling_pandagpt", "processing")
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "pandagpt-tiny", "make_examples.py")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "pandagpt-tiny")
 
 
 def assemble_space(folder: Path, repo: str, model: str) -> None:

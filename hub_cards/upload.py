@@ -9,6 +9,8 @@ Notable:
 
 import contextlib
 import errno
+import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -138,7 +140,9 @@ def _check_token(who: dict[str, Any], owner: str, repo: str) -> None:
         writable = {item["entity"]["name"] for item in granted if "repo.write" in item["permissions"]}
         if not writable & {owner, repo}:
             raise PublishError(f"The token of {who['name']} may not write to {repo}: grant it that, or use another.")
-    elif owner not in {who["name"], *(organization["name"] for organization in who.get("orgs", []))}:
+        return
+    organizations = {each["name"] for each in who.get("orgs", []) if each.get("roleInOrg") != "read"}
+    if owner not in {who["name"], *organizations}:
         raise PublishError(f"{who['name']} may not write to {owner}: choose another owner, or log in as another user.")
 
 
@@ -223,3 +227,10 @@ def refuse_pickles(paths: Iterable[str]) -> None:
     for path in paths:
         if any(fnmatch(path.lower(), pattern) for pattern in PICKLES):
             raise PublishError(f"{path} may be a pickle, which nobody should load: save its weights as safetensors.")
+
+
+def is_local_path(text: str) -> bool:
+    """Whether a string looks like an absolute path, be it of this machine or of another, or is one."""
+    if re.match(r"(/[\w.-]+){2}|~/|[A-Za-z]:\\", text):
+        return True
+    return len(text) > 3 and text[0] in "/~" and os.path.exists(os.path.expanduser(text))

@@ -122,7 +122,7 @@ class LoopbackHub:
             "hf_reader": ("tester", "read"),
             "hf_stranger": ("stranger", "write"),
         }
-        self.organizations = {"guild": {"tester"}}
+        self.organizations = {"guild": {"tester": "write"}, "library": {"tester": "read"}}  # members and their roles
         self.repos: dict[tuple[str, str], Repo] = {}
         self.blobs: dict[str, bytes] = {}
         self.tickets: set[str] = set()
@@ -345,14 +345,15 @@ class LoopbackHub:
     def _check_owner(self, user: str | None, role: str | None, owner: str) -> None:
         if user is None:
             raise HubError(401, "Invalid username or password.")
-        if role != "write" or not self._owns(user, owner):
+        is_reader = self.organizations.get(owner, {}).get(user) == "read"
+        if role != "write" or is_reader or not self._owns(user, owner):
             raise HubError(403, "You don't have the rights to write to this namespace.")
 
     def _whoami(self, user: str | None, role: str | None) -> Response:
         if user is None:
             raise HubError(401, "Invalid username or password.")
         organizations = [
-            {"type": "org", "name": name, "roleInOrg": "write"}
+            {"type": "org", "name": name, "roleInOrg": members[user]}
             for name, members in self.organizations.items()
             if user in members
         ]

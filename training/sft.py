@@ -33,7 +33,7 @@ from training.data import add_lengths, check_shards, load_datasets
 from training.dry_run import describe
 from training.embeddings import check_compatible, find_encoder
 from training.model import build_model, write_merged
-from training.trainer import PandaGPTSFTConfig, PandaGPTTrainer, newest_whole_checkpoint, packaged
+from training.trainer import PandaGPTSFTConfig, PandaGPTTrainer, is_whole, newest_whole_checkpoint, packaged
 
 
 logger = logging.get_logger(__name__)
@@ -114,6 +114,8 @@ def gather_facts(trainer: PandaGPTTrainer, arguments: Arguments) -> dict[str, An
         *("max_length", "warmup_steps", "warmup_type", "bf16", "fp16"),
     )
     plugin = trainer.accelerator.state.deepspeed_plugin
+    # What an adapter was begun with stays, whatever the arguments of a later stage say.
+    lora: Any = getattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config", {}).get("default")
     history = [entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry]
     return {
         "base_model": public_name(os.path.expanduser(arguments.model)),
@@ -125,7 +127,7 @@ def gather_facts(trainer: PandaGPTTrainer, arguments: Arguments) -> dict[str, An
         "streaming": arguments.streaming,
         "hyperparameters": {
             **{name: getattr(args, name) for name in fields},
-            **{name: getattr(arguments, name) for name in ("lora_r", "lora_alpha", "lora_dropout")},
+            **({"lora_r": lora.r, "lora_alpha": lora.lora_alpha, "lora_dropout": lora.lora_dropout} if lora else {}),
             "lr_scheduler_type": SchedulerType(args.lr_scheduler_type).value,
             "global_batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
         },
@@ -214,6 +216,10 @@ def train(arguments: Arguments, training_arguments: PandaGPTSFTConfig) -> PandaG
     if str(resume).lower() in ("true", "false"):
         is_wanted = str(resume).lower() == "true"
         resume = newest_whole_checkpoint(str(training_arguments.output_dir)) if is_wanted else None
+    elif resume and not is_whole(Path(resume)):
+        raise ValueError(
+            f"resume_from_checkpoint={resume} was not written to its end: true takes the newest whole one"
+        )
     trainer.train(resume_from_checkpoint=resume)
     if validation_rows is not None:
         trainer.evaluate()

@@ -98,6 +98,12 @@ class PandaGPTSFTConfig(SFTConfig):
         self.remove_unused_columns = False
         self.dataset_kwargs = {"skip_prepare_dataset": True}
         super().__post_init__()
+        if getattr(self, "_n_gpu", 1) > 1:
+            # torch's DataParallel, which the library falls back to, multiplies the batch without a word.
+            raise ValueError(
+                f"one process sees {self._n_gpu} GPUs: start `accelerate launch -m training.sft`, or show it a single "
+                "one (CUDA_VISIBLE_DEVICES=0)"
+            )
         if self.deepspeed and self.use_cpu:
             # The library does this on GPUs only; loading a model under ZeRO-3 needs it.
             from deepspeed import init_distributed

@@ -108,11 +108,11 @@ def _named_letters(answer: str, letters: str) -> Iterator[set[str]]:
 
 def _named_text(answer: str, options: Sequence[str]) -> int | None:
     said = _words(answer)
-    exact = [number for number, option in enumerate(options) if option.strip() == answer.strip()]
+    exact = [number for number, option in enumerate(options) if option.strip() == answer.strip() != ""]
     if len(exact) == 1:
         return exact[0]
     texts = [_words(option) for option in options]
-    if texts.count(said) == 1:
+    if said.strip() and texts.count(said) == 1:
         return texts.index(said)
     rest, found = said, []
     for number in sorted(range(len(texts)), key=lambda number: -len(texts[number])):

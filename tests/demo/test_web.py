@@ -8,14 +8,16 @@ import shutil
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from demo.conversation import Reply
 from demo.media_views import DISTANCE, HEAT, false_colours, is_picture, kind_of, picture_of
-from demo.session import LONGEST_QUESTION, Sampling, Session, TurnRefused
+from demo.session import LONGEST_QUESTION, Sampling, Session, Turn, TurnRefused
 from demo.similarities import Item, TextEncoder, cosine_similarities, heat_map
 from demo.snippet import BEFORE_THE_FIRST_ANSWER, loading, snippet
 from demo.untrained import build
@@ -174,6 +176,15 @@ def test_the_program_reads_files_as_the_page_did(session, tmp_path, monkeypatch)
     assert answered.answer and run(snippet(session.turns, UNTRAINED)) == answered.answer
 
 
+def test_the_program_tells_files_of_one_name_apart():
+    first, second = Path("one") / "image.png", Path("two") / "image.png"
+    turn = Turn("What?", [("image", str(first)), ("image", str(second)), ("image", str(first))], Sampling())
+    turn.reply = Reply("What?", turn.media, "yes", 1, 1, 0.0)
+    program = snippet([turn], "")
+    assert program.count("'image.png'") == 2 and program.count("'image-2.png'") == 1
+    assert "image.png, image-2.png" in program
+
+
 def test_the_program_names_the_model_as_it_was_loaded():
     assert loading(None, None, "auto", "auto").endswith("pandagpt.load(BUNDLED)")
     assert loading("user/model", None, "auto", "auto").endswith("pandagpt.load('user/model')")
@@ -319,14 +330,19 @@ def test_texts_are_compared_by_an_imagebind_of_the_same_width(tmp_path):
 # The page
 
 
-def test_messages_are_plain_text_and_alternate(session, media):
+def test_messages_are_plain_text_and_know_their_turn(session, media):
     page = pytest.importorskip("demo.page", reason="Gradio is not installed")
     ask(session, "Is <b>this</b> &lt; that?", [media["depth"], media["audio"]])
-    ask(session, "And?", [("image", "gone.png")])
+    ask(session, "And?")
+    ask(session, "Broken?", [("image", "gone.png")])
     shown = page.messages(session.turns)
-    assert [message["role"] for message in shown] == ["user", "assistant"] * 2
-    depth, sound, words = shown[0]["content"]
+    roles = [message["role"] for message in shown]
+    assert roles == ["user", "user", "assistant", "user", "assistant", "user", "user", "assistant"]
+    assert [page._turn_at(session.turns, place) for place in range(9)] == [0, 0, 0, 1, 1, 2, 2, 2, 3]
+    assert page._turn_at(session.turns, [3, 0]) == 1
+    depth, sound = shown[0]["content"]
     assert depth["path"].endswith(".depth.png") and sound["path"] == media["audio"][1]
+    words = shown[1]["content"]
     assert "<b" not in words and "&lt" not in words
     assert words.replace(page.WORD_JOINER, "") == "Is <b>this</b> &lt; that?"
-    assert shown[3]["content"].startswith("⚠ ")
+    assert shown[5]["content"] == ["Picture: gone.png"] and shown[7]["content"].startswith("⚠ ")

@@ -67,6 +67,8 @@ def test_parse_option_texts():
     assert parse_option("Собака.", ["кошка", "собака"]) == 1
     assert parse_option("a dog", ["dog", "dog"]) is None
     assert parse_option("C", ["C", "D"]) == 0  # no third option: the text of the first
+    assert parse_option("", ["dog", "", "cat"]) is None  # an empty answer names no empty option
+    assert parse_option("-", ["+", "dog"]) is None
 
 
 def test_multiple_choice():

@@ -52,6 +52,22 @@ def test_report_of_a_model_that_guesses(run, planted, data):
     assert low <= 1 / 4 <= high
 
 
+def test_a_thing_has_one_medium_of_a_kind(run, planted, write_rows):
+    rows = [chat_row(thing, "image", ("what is it ?",)) | {"sample": "pictures"} for thing in range(2)]
+    with pytest.raises(ValueError, match=r"1-image asks about .* same thing \(pictures\): .*column `sample`"):
+        run(planted(), "--task", "modality_report", "--data", write_rows("one_folder", rows))
+
+
+def test_what_cannot_be_judged_or_shuffled_is_left_out(run, planted, write_rows):
+    rows = [chat_row(thing, "image", ("what is it ?",)) for thing in range(3)]
+    rows[2]["answers"] = [" "]
+    rows.append(chat_row(0, "imu", ("what is it ?",)))
+    content = run(planted(), "--task", "modality_report", "--data", write_rows("few", rows), "--no_pairs")
+    groups = {(group["by"]["modality"], group["by"]["control"]): group["samples"] for group in content["groups"]}
+    assert groups == {("image", "none"): 2, ("image", "shuffled"): 2, ("imu", "none"): 1}
+    assert content["broken"] == 1
+
+
 def test_untrained_projector_is_put_back(planted):
     model = planted().model
     before = {name: value.clone() for name, value in model.state_dict().items()}

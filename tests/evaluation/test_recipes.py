@@ -8,6 +8,7 @@ from look_alikes import make
 from demo.untrained import build
 from evaluation.model import Loaded, load
 from evaluation.results import table
+from evaluation.samples import load_records, read_samples
 from evaluation.settings import RECIPES, parse, read_recipe
 
 
@@ -59,9 +60,38 @@ def test_a_recipes_mistakes_are_named(tmp_path):
         parse(["--recipe", "mme", "--model", "m", "--limit", "0"])
 
 
-def test_the_prompt_of_a_multiple_choice_question(examples, tmp_path):
-    from evaluation.samples import load_records, read_samples
+@pytest.mark.parametrize("name", [name for name in NAMES if "data/" in read_recipe(name)["data"]])
+def test_data_that_everybody_makes_are_never_looked_for_on_the_hub(name):
+    with pytest.raises(ValueError, match="there is no ./data/"):
+        load_records(parse(["--recipe", name, "--model", "m"]))
 
+
+def test_a_part_is_said_to_be_one(run, models, examples, tmp_path):
+    data = make("mmvet", tmp_path / "data", examples)
+    content = run(models["PandaGPT-13B"], "--recipe", "mmvet", "--data", data, "--limit", 2, "--max_new_tokens", 4)
+    assert "(first 2 rows alone)" in table(content)
+    (result, *_) = model_index_to_eval_results(content["model_index"])[1]
+    assert result.dataset_args == {"limit": 2}
+
+
+@pytest.mark.parametrize(
+    "answer, answer_is, place",
+    [("", "letter", None), ("BC", "letter", None), ("b", "letter", 1), (" ", None, None), ("", "text", None)]
+    + [("", "index", None), (2, None, 2), (-1, None, None), ("Dog", None, 2), ("C", None, 2), ("E", None, None)],
+)
+def test_the_right_option(answer, answer_is, place, tmp_path):
+    settings = parse(["--model", "m", "--task", "multiple_choice", "--data", "d"])
+    settings.answer_is = answer_is
+    record = {"question": "which ?", "options": ["cat", "", "dog", "", None], "answer": answer}
+    ((sample, _),) = read_samples([record], None, settings)
+    assert sample.options == ["cat", "", "dog"]  # one within keeps its letter
+    if place is None:
+        assert sample.error == f"the answer {answer!r} is none of its 3 options"
+    else:
+        assert sample.error is None and sample.label == place
+
+
+def test_the_prompt_of_a_multiple_choice_question(examples, tmp_path):
     data = make("scienceqa_val", tmp_path / "data", examples)
     settings = parse(["--recipe", "scienceqa_val", "--model", "m", "--data", str(data), "--name", "default"])
     (first, _), (second, _), *_ = read_samples(*load_records(settings), settings)

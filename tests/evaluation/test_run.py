@@ -208,13 +208,19 @@ def test_broken_rows_stand_beside_the_others(tiny, write_rows, media, tmp_path):
         evaluate(parse(command(tiny, write_rows("all_broken", rows[1:2]), tmp_path / "other")))
 
 
-def test_mistakes_are_named(tiny, data, golden_imagebind, media, tmp_path, capsys, monkeypatch):
+def test_mistakes_are_named(tiny, data, golden_imagebind, write_rows, tmp_path):
     with pytest.raises(ValueError, match="no column 'colour', only"):
         evaluate(parse(command(tiny, data, tmp_path / "a", "--by", "colour")))
     with pytest.raises(ValueError, match="is an ImageBind, which answers no questions"):
         evaluate(parse(command(golden_imagebind, data, tmp_path / "b")))
     with pytest.raises(ValueError, match="has no text encoder: give --text_encoder"):
         evaluate(parse(command(tiny, data, tmp_path / "c", "--task", "zero_shot_classification")))
+    texts = write_rows("texts", [{"image": f"media/0/{FILES['image']}", "text": "a bird"}])
+    arguments = command(tiny, texts, tmp_path / "e", "--task", "retrieval", "--batch_size", 1)
+    arguments.remove("--by"), arguments.remove("modality")
+    with pytest.raises(ValueError, match="has no text encoder: give --text_encoder"):
+        evaluate(parse(arguments))
+    assert not list((tmp_path / "e").rglob("media-*"))  # before anything was encoded
     with pytest.raises(SystemExit, match="pandagpt evaluate: there is no nowhere"):
         main(command(tiny, Path("nowhere/to/be/found"), tmp_path / "d"))
     with pytest.raises(SystemExit, match="--output must be a .json file"):

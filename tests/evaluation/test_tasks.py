@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from planted_models import COLOURS, FILES, THINGS, PlantedImageBind, answers_of, chat_row
 from tiny_models import tiny_imagebind_config
 
@@ -112,7 +111,6 @@ def test_several_turns_and_groups(run, planted, write_rows, tmp_path):
 def test_the_history_holds_the_models_own_answers(planted, media, write_rows, run, monkeypatch):
     seen = []
     loaded = planted(knows=False)
-    say = loaded.model.say
 
     def listen(ids, embedding):
         seen.append(loaded.model.tokenizer.decode(ids))
@@ -122,7 +120,6 @@ def test_the_history_holds_the_models_own_answers(planted, media, write_rows, ru
     data = write_rows("history", [chat_row(0, "image", ("what is it ?", "and now ?"))])
     run(loaded, "--task", "open_questions", "--data", data)
     assert "panda" in seen[1] and answers_of(0)["what is it ?"] not in seen[1]
-    assert say is not listen
 
 
 def test_groups_that_must_be_right_together(run, planted, media, tmp_path):
@@ -146,6 +143,19 @@ def test_groups_that_must_be_right_together(run, planted, media, tmp_path):
     recipe.write_text(f"task: yes_no\n{columns}mme: {{image: figure, category: answer}}\n")
     scores = run(planted(), "--recipe", recipe, "--data", data)["scores"]
     assert {"score", "accuracy_plus"} <= set(scores)
+
+
+def test_what_says_neither_is_wrong_in_every_score_of_groups(run, planted, media, tmp_path):
+    row = {"image": str(media / "media" / "0" / FILES["image"]), "question": "what is it ?", "answer": "yes"}
+    data, recipe = tmp_path / "rows.jsonl", tmp_path / "recipe.yaml"
+    data.write_text(json.dumps(row | {"figure": 0}) + "\n")
+    columns = "columns: {image: image, question: question, answer: answer}\n"
+    recipe.write_text(f"task: yes_no\n{columns}together: {{figure_accuracy: [figure]}}\n")
+    scores = run(planted(), "--recipe", recipe, "--data", data)["scores"]
+    values = {name: score["value"] for name, score in scores.items()}
+    assert values == {"accuracy": 0, "figure_accuracy": 0, "unparseable": 1}
+    recipe.write_text(f"task: yes_no\n{columns}")
+    assert run(planted(), "--recipe", recipe, "--data", data)["scores"]["accuracy"]["value"] == 1  # as in POPE
 
 
 @pytest.fixture(scope="module")
@@ -210,9 +220,14 @@ def test_retrieval(run, imagebind, media, write_rows, knows):
 def test_several_labels_a_row_give_mean_average_precision(run, imagebind, media, write_rows):
     rows = [{"image": f"media/{t}/{FILES['image']}", "label": ["red", "blue"] if t else ["green"]} for t in range(4)]
     texts = {f"a photo of a {name}.": place for place, name in enumerate(("blue", "green", "red"))}
+    rows = [row | {"place": place} for place, row in enumerate(rows)]
     loaded = imagebind(media, texts, {0: 1, 1: 0, 2: 0, 3: 2})
-    content = run(loaded, "--task", "zero_shot_classification", "--data", write_rows("labels", rows))
-    assert set(content["scores"]) == {"mean_average_precision"}
+    data = write_rows("labels", rows)
+    content = run(loaded, "--task", "zero_shot_classification", "--data", data, "--by", "place")
+    # Green is 1; what of blue (1 of 3) and of red (2 of 3) is not found ties with green's row: 11/12 and 10/12.
+    assert content["scores"].keys() == {"mean_average_precision"}
+    assert content["scores"]["mean_average_precision"]["value"] == pytest.approx(11 / 12)
+    assert all(group["scores"].keys() == content["scores"].keys() for group in content["groups"])
 
 
 def test_clips_prompts():
@@ -280,4 +295,3 @@ def test_golden_similarities(golden_imagebind, fixtures, media):
             theirs = golden[f"upstream.{inputs[query]}"] @ golden[f"upstream.{inputs[item]}"].T
             assert positives == [[0], [1]]
             assert np.allclose(ours, theirs, atol=1e-3, rtol=1e-4), (query, item, (ours - theirs).abs().max())
-    assert isinstance(embeddings.stack(keys["image"]), torch.Tensor)

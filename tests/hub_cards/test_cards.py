@@ -43,8 +43,14 @@ RESULTS = {
     "data": "/home/somebody/private/test.jsonl",
     "samples": 300,
     "scores": {"exact_match": {"value": 0.512, "low": 0.49, "high": 0.53}},
-    "groups": [{"by": {"modality": "audio"}, "samples": 99, "scores": {"exact_match": {"value": 0.25}}}],
-    "published": [{"model": "A|B", "source": "arXiv", "metric": "exact_match", "value": 50.0, "ours": 51.2}],
+    "settings": {"limit": 300},
+    "groups": [
+        {"by": {"modality": "image"}, "samples": 201, "scores": {"exact_match": {"value": 0.75}}},
+        {"by": {"modality": "audio"}, "samples": 99, "scores": {"exact_match": {"value": 0.25}, "gap": {"value": 1}}},
+    ],
+    "published": [
+        {"model": "A|B", "source": "arXiv", "note": "by eye", "metric": "exact_match", "value": 50.0, "ours": 51.2}
+    ],
     "model_index": {
         "results": [
             {
@@ -103,8 +109,10 @@ def test_a_card_is_made_of_facts(tmp_path):
         "| `learning_rate` | 0.0005 |",
         "1,234 steps, 2 epochs, 2 processes, DeepSpeed ZeRO-2.",
         "| exact match | 0.512 [0.49, 0.53] |",
-        "| audio | 99 | 0.25 |",
-        "| A\\|B (arXiv) | exact match | 50 | 51.2 |",
+        "| modality | samples | exact match | gap |\n|---|---|---|---|\n",
+        "| image | 201 | 0.75 |  |\n| audio | 99 | 0.25 | 1 |",
+        "| | metric | theirs | here (first 300 rows alone) |\n|---|---|---|---|\n",
+        "| A\\|B (arXiv), by eye | exact match | 50 | 51.2 |",
         "conversations.json (not on the Hub)",
         "| `eval_loss` | 0.625 |",
     ):

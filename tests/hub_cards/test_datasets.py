@@ -21,7 +21,7 @@ from PIL import Image as PILImage
 from chat_data.sources import load_source
 from demo.untrained import build
 from hub_cards.datasets import publish_dataset
-from hub_cards.shards import choose_num_shards
+from hub_cards.shards import _type_of_label, choose_num_shards
 from hub_cards.upload import PublishError
 from training.collator import PandaGPTDataCollator
 from training.embeddings import embed
@@ -51,7 +51,7 @@ def pixels(path: Path, grey: int) -> str:
 def conversations(tmp_path_factory, examples) -> Path:
     """Two splits, media of all six kinds given in several ways, and columns of labels."""
     folder = tmp_path_factory.mktemp("private") / "data"
-    shutil.copytree(examples, folder / "media", ignore=lambda *_: {"__init__.py", "make_examples.py", "__pycache__"})
+    shutil.copytree(examples, folder / "media", ignore=lambda *_: {"__init__.py", "__pycache__"})
     records = []
     for index in range(16):
         picture = pixels(folder / "media" / str(index) / "picture.png", 10 * index)
@@ -160,6 +160,28 @@ def test_the_original_json(tmp_path, capsys):
     assert [row["id"] for row in rows] == ["data.json:0", "data.json:1", "data.json:2"]
     assert [row["images"][0]["path"] for row in rows] == ["0.jpg", "1.jpg", "2.jpg"]
     assert "2 rows were left out" in (folder / "README.md").read_text()
+
+
+def test_a_full_disk_leaves_no_row_out(tmp_path, monkeypatch):
+    write = pq.ParquetWriter.write_table
+    full = iter([True])  # for a moment
+
+    def write_unless_full(*arguments):
+        if next(full, False):
+            raise OSError(28, "No space left on device")
+        write(*arguments)
+
+    write_rows(tmp_path / "train.jsonl", [{"messages": chat()}] * 200)
+    monkeypatch.setattr("hub_cards.shards.ParquetWriter.write_table", write_unless_full)
+    monkeypatch.setattr("hub_cards.shards.ROWS_IN_GROUP", 2)
+    with pytest.raises(PublishError, match="The disk is full"):
+        publish_dataset(tmp_path, "tester/full", max_broken_share=1, dry_run=True)
+
+
+def test_places_are_no_labels(tmp_path):
+    place = str(tmp_path)
+    assert [_type_of_label(label) for label in (place, [place], ["a", place])] == [object] * 3
+    assert [_type_of_label(label) for label in ("a", ["a", "/b"], 1)] == [str, list, int]
 
 
 def test_numbers_of_shards():

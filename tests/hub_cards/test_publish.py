@@ -14,7 +14,7 @@ from transformers import LlamaConfig
 
 import pandagpt
 from demo.untrained import build
-from hub_cards.assemble import check_no_local_path
+from hub_cards.assemble import check_loads, check_no_local_path
 from hub_cards.licences import (
     CODE,
     IMAGEBIND_BY_MODEL_CARD,
@@ -187,13 +187,34 @@ def test_a_published_repository_is_complete(loopback_hub, checkpoints, published
         assert not [path for path, content in files.items() if here in content]
 
 
-@pytest.mark.parametrize("value", ["{here}", "{here}/deeper/../"])
+@pytest.mark.parametrize(
+    "value", ["{here}", "{here}/deeper/../", "/home/somebody/base", "~/models/base", r"D:\models", "/tmp"]
+)
 def test_no_place_of_this_machine_goes_along(tmp_path, value):
     (tmp_path / "deeper").mkdir()
     settings = {"a": [{"b": value.format(here=tmp_path)}]}
     (tmp_path / "adapter_config.json").write_text(json.dumps(settings), encoding="utf-8")
     with pytest.raises(PublishError, match="adapter_config.json names"):
         check_no_local_path(tmp_path)
+
+
+def test_text_is_no_place(tmp_path):
+    (tmp_path / "tokenizer.json").write_text(json.dumps(["/home/somebody/piece"]), encoding="utf-8")
+    settings = ["user/name", "/", "a/b/c", "https://a.b/c/d", ".*/x", "~", "</s>", "/s"]
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    check_no_local_path(tmp_path)
+
+
+def test_a_check_has_no_token(tmp_path, monkeypatch):
+    """Whatever code it runs."""
+    monkeypatch.setenv("HF_TOKEN", "hf_writer")
+    monkeypatch.setattr(
+        "hub_cards.assemble.CHECK",
+        "import os, sys\nfrom huggingface_hub import get_token\n"
+        "sys.exit(f'{get_token()} {os.environ.get(\"HF_TOKEN\")}')\n",
+    )
+    with pytest.raises(PublishError, match="not load where our source is not: None None"):
+        check_loads(tmp_path)
 
 
 def test_what_descends_from_llama_1():
@@ -241,6 +262,76 @@ def test_an_adapter_is_published_as_one_model(loopback_hub, checkpoints, tmp_pat
     logits = _loaded(loopback_hub, tmp_path, "tester/merged", checkpoints["folder"], revision="first/try")
     expected = torch.load(checkpoints["folder"] / "logits.pt", weights_only=True)["adapter"]
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)  # merging adds in another order
+
+
+OLD_BASE = """
+import json, pathlib, shutil, sys, torch
+from huggingface_hub import HfApi
+import pandagpt
+from hub_cards.assemble import config_of, merge
+
+source = pathlib.Path(sys.argv[1])
+api = HfApi()
+api.create_repo("tester/moving")
+commit = api.upload_folder(repo_id="tester/moving", folder_path=source / "base").oid
+model = pandagpt.PandaGPTForConditionalGeneration.from_pretrained(source / "base")
+model.model.projector.bias.data += 1
+model.config.text_config.rms_norm_eps = 0.5
+model.save_pretrained("changed")
+api.upload_folder(repo_id="tester/moving", folder_path="changed")
+
+shutil.copytree(source / "adapter", "adapter")
+adapter = pathlib.Path("adapter")
+for name, change in {
+    "adapter_config.json": {"base_model_name_or_path": "tester/moving", "revision": None},
+    "facts.json": {"base_model_revision": commit},
+}.items():
+    known = json.loads((adapter / name).read_text()) if (adapter / name).is_file() else {}
+    (adapter / name).write_text(json.dumps(known | change))
+assert config_of(adapter).text_config.rms_norm_eps != 0.5
+merge(adapter, pathlib.Path("merged").absolute())
+inputs, expected = (torch.load(source / f"{name}.pt", weights_only=True) for name in ("inputs", "logits"))
+with torch.no_grad():
+    logits = pandagpt.PandaGPTForConditionalGeneration.from_pretrained("merged").eval()(**inputs).logits
+torch.testing.assert_close(logits, expected["adapter"], atol=1e-4, rtol=0)
+print("merged as trained")
+"""
+
+CODE_OF_OTHERS = """
+import json, sys
+from huggingface_hub import HfApi
+from hub_cards.publish import main
+
+HfApi(token="hf_stranger").create_repo("stranger/base")
+with open(f"{sys.argv[1]}/base/config.json", "rb") as config:
+    HfApi(token="hf_stranger").upload_file(
+        path_or_fileobj=config.read(), path_in_repo="config.json", repo_id="stranger/base"
+    )
+arguments = ["adapter", f"{sys.argv[1]}/adapter", "--repo", "tester/wary", "--base", "stranger/base"]
+said = []
+for more in ([], ["--dry-run"], ["--dry-run", "--trust-base"]):
+    try:
+        main(arguments + more)
+    except SystemExit as end:
+        said.append(str(end.code))
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.slow
+def test_code_of_others_is_not_run_unasked(loopback_hub, checkpoints, tmp_path):
+    printed = run(CODE_OF_OTHERS, loopback_hub, tmp_path, checkpoints["folder"])
+    *refused, trusted = json.loads(printed.splitlines()[-1])
+    assert len(refused) == 2 and all("stranger/base: read it, then say --trust-base" in said for said in refused)
+    assert "does not load" in trusted  # it is run now: the repository has a configuration alone
+    assert ("model", "tester/wary") not in loopback_hub.repos
+
+
+@pytest.mark.slow
+def test_the_base_is_read_at_the_commit_of_its_training(loopback_hub, checkpoints, tmp_path):
+    """What a training run recorded, where PEFT's settings have no revision."""
+    printed = run(OLD_BASE, loopback_hub, tmp_path, checkpoints["folder"])
+    assert printed.splitlines()[-1] == "merged as trained"
 
 
 @pytest.mark.slow

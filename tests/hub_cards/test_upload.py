@@ -108,6 +108,10 @@ def test_rights_are_checked_before_anything_else(loopback_hub, folder, tmp_path)
             "tester may not write to stranger: choose another owner, or log in as another user.",
         ),
         (
+            *("hf_writer", "library/model"),  # where tester may only read
+            "tester may not write to library: choose another owner, or log in as another user.",
+        ),
+        (
             *("hf_writer", "tester/else"),
             "tester/else exists and is public: make it private in its settings, or take another name.",
         ),

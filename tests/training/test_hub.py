@@ -9,7 +9,9 @@ import pytest
 from safetensors.torch import load
 from tiny_training import ROOT, command_line, write_base
 
-from training.sft import main
+from pandagpt import PandaGPTConfig
+from training.sft import keep_llama_1_private, main
+from training.trainer import PandaGPTSFTConfig
 
 
 # A process of its own, as this one has no Hub; and one for all, as most of its time goes into imports.
@@ -52,7 +54,24 @@ def test_embeddings_and_an_adapter_are_pushed_and_read(loopback_hub, original_da
     assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in adapter)
     facts = json.loads(adapter["facts.json"])
     assert facts["base_model_revision"] == loopback_hub.history("tester/train-base")[0]
-    assert facts["data"] == [{"path": "tester/train-embeddings"}]
+    assert facts["data"] == [{"path": "tester/train-embeddings", "on_hub": True}]
+
+
+def test_base_and_adapter_are_not_pushed_together(original_data, tmp_path):
+    with pytest.raises(ValueError, match="publish the merged model afterwards .`pandagpt publish model`"):
+        main(command_line("tester/base", original_data, tmp_path / "run", "--push_to_hub", "true", "--merge", "true"))
+
+
+@pytest.mark.parametrize("eps, said, expected", [(1e-6, None, True), (1e-6, False, False), (1e-5, None, None)])
+def test_llama_1_is_pushed_to_a_private_repository(tmp_path, eps, said, expected):
+    config = PandaGPTConfig()
+    config.text_config.rms_norm_eps = eps
+    config.save_pretrained(tmp_path)
+    arguments = PandaGPTSFTConfig(
+        output_dir=str(tmp_path / "run"), push_to_hub=True, hub_private_repo=said, use_cpu=True, bf16=False
+    )
+    keep_llama_1_private(str(tmp_path), arguments)
+    assert arguments.hub_private_repo is expected
 
 
 def test_an_adapter_of_a_folder_is_not_pushed(original_data, tmp_path):

@@ -14,7 +14,7 @@ from pandagpt import PandaGPTForConditionalGeneration, PandaGPTProcessor
 from training.dry_run import trainable_by_module
 from training.embeddings import main as embed
 from training.model import build_model
-from training.sft import Arguments, main, parse_arguments, train
+from training.sft import Arguments, main, parse_arguments, public_source, train
 from training.trainer import PandaGPTSFTConfig
 
 
@@ -90,7 +90,8 @@ def test_stage_2_goes_on_from_stage_1(base, stage_1, original_data, tmp_path):
     assert model.peft_config["default"].lora_dropout == 0.0
     main(command_line(base, original_data, tmp_path, "--adapter", stage_1, "--max_steps", 1))
     assert losses(tmp_path)[0] < losses(stage_1)[0]
-    assert read_facts(tmp_path)["continued_from"] == str(stage_1)
+    assert read_facts(tmp_path)["continued_from"] == stage_1.name
+    assert str(stage_1.parent) not in (tmp_path / "facts.json").read_text()
 
 
 def test_only_adapter_processor_and_state_are_saved(stage_1):
@@ -105,8 +106,9 @@ def test_only_adapter_processor_and_state_are_saved(stage_1):
 
 def test_facts_say_how_it_was_made(stage_1, base, original_data):
     facts = read_facts(stage_1)
-    assert facts["base_model"] == str(base)
-    assert facts["data"] == [{"path": str(original_data)}]
+    assert facts["base_model"] == base.name
+    assert facts["data"] == [{"path": original_data.name, "on_hub": False}]
+    assert str(base.parent) not in (stage_1 / "facts.json").read_text()
     assert facts["hyperparameters"]["learning_rate"] == 5e-3
     assert facts["hyperparameters"]["lora_r"] == 4
     assert (facts["steps"], facts["num_processes"], facts["distributed_type"]) == (4, 1, "NO")
@@ -118,6 +120,13 @@ def test_facts_say_how_it_was_made(stage_1, base, original_data):
         assert "text_token_accuracy" not in entry
     assert "eval_loss" in facts["history"][-1]
     assert "eval_image_token_accuracy" in facts["history"][-1]
+
+
+def test_public_sources(tmp_path):
+    (tmp_path / "data.json").touch()
+    source = {"path": str(tmp_path / "data.json"), "images": str(tmp_path), "weight": 2.0}
+    assert public_source(source) == {"path": "data.json", "weight": 2.0, "on_hub": False}
+    assert public_source({"path": "user/data"}) == {"path": "user/data", "on_hub": True}
 
 
 def test_merged_model_equals_base_and_adapter(stage_1, base):
