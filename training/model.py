@@ -111,12 +111,12 @@ def make_savable(model: Any, name: str) -> None:
 
 def nf4(arguments: "Arguments", config: PandaGPTConfig) -> BitsAndBytesConfig:
     """QLoRA's 4 bits (arXiv 2305.14314, section 3) for the linear layers of the language model, but its output's."""
-    if not is_bitsandbytes_available():
-        raise ImportError("load_in_4bit needs bitsandbytes: pip install bitsandbytes")
     if arguments.train in ("full", "everything"):
         raise ValueError(f"train={arguments.train} does not go with load_in_4bit: 4 bits cannot be trained, LoRA can")
     if is_deepspeed_zero3_enabled():
         raise ValueError("load_in_4bit does not go with ZeRO-3, which would divide packed weights: choose ZeRO-2")
+    if not is_bitsandbytes_available():
+        raise ImportError("load_in_4bit needs bitsandbytes: pip install bitsandbytes")
     dtype = config.dtype if arguments.dtype == "auto" else getattr(torch, arguments.dtype)
     return BitsAndBytesConfig(
         load_in_4bit=True,
