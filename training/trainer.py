@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from datasets import IterableDataset
 from torch.optim.lr_scheduler import LambdaLR
+from transformers.integrations.deepspeed import set_hf_deepspeed_config, unset_hf_deepspeed_config
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SchedulerType, rotate_checkpoints, sort_checkpoints
 from transformers.utils import logging
@@ -199,7 +200,13 @@ class PandaGPTTrainer(SFTTrainer):
         """Writes our card in place of TRL's, which describes a text model, when the run has saved what it is about."""
         output = Path(str(self.args.output_dir))
         if self.is_world_process_zero() and (output / FACTS).is_file():
+            # The card counts the weights of a model that it builds. Under ZeRO-3 the library would divide that among
+            # all processes, of which only this one is here.
+            plugin = self.accelerator.state.deepspeed_plugin
+            unset_hf_deepspeed_config()
             write_training_card(output, self.hub_model_id)
+            if plugin is not None:
+                set_hf_deepspeed_config(plugin.hf_ds_config)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         super()._save(output_dir, state_dict)
