@@ -311,7 +311,7 @@ class _Page:
 
     def _clear(self, session: Session) -> tuple:
         session.go_back()
-        return self._shown(session, gr.update(value=None))
+        return self._shown(session, gr.update())  # what is typed already stays
 
     def _shown(self, session: Session, question: dict[str, Any]) -> tuple:
         question["submit_btn"], question["stop_btn"] = not session.waits, session.waits

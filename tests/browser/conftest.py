@@ -108,7 +108,7 @@ class Visitor:
         self.page.set_default_timeout(PATIENCE)
         self.complaints: list[str] = []
         self.went_out: list[str] = []
-        self.page.on("pageerror", lambda error: self.complaints.append(error.stack or str(error)))
+        self.page.on("pageerror", lambda error: self._complain(error.stack or str(error)))
         self.page.on("console", self._listen)
         self.page.on("request", self._watch)
         self.page.goto(url)
@@ -116,7 +116,11 @@ class Visitor:
 
     def _listen(self, message) -> None:
         if message.type == "error":
-            self.complaints.append(f"{message.text} ({message.location})")
+            self._complain(f"{message.text} ({message.location})")
+
+    def _complain(self, text: str) -> None:
+        if "AbortError" not in text:  # whoever reloads a page ends what it was asking for
+            self.complaints.append(text)
 
     def _watch(self, request) -> None:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
@@ -167,11 +171,9 @@ class Visitor:
     def questions(self) -> list[str]:
         return self.page.locator("#chat .user.message .message-content").all_inner_texts()
 
-    def notice(self) -> str:
-        """Why the last click came to nothing."""
-        notice = self.page.locator("#notice")
-        notice.wait_for()
-        return notice.inner_text()
+    def wait_for_notice(self, text: str) -> None:
+        """Waits until the page says why the last click came to nothing."""
+        self.page.locator("#notice", has_text=text).wait_for()
 
     def close(self) -> None:
         self.context.close()

@@ -183,10 +183,10 @@ def test_a_bad_file_is_refused_in_words_and_the_talk_goes_on(visitor, name, cont
 
 def test_what_is_no_question_is_refused_in_words(visitor):
     visitor.send("  ")
-    assert "Type a question first." in visitor.notice()
+    visitor.wait_for_notice("Type a question first.")
     visitor.set("Maximum length", 0)
     visitor.send("What?")
-    assert "Choose more under Settings" in visitor.notice()
+    visitor.wait_for_notice("Choose more under Settings")
     assert visitor.questions == [] and visitor.page.locator("#question textarea").input_value() == "What?"
 
 
