@@ -38,6 +38,26 @@ def reference() -> Path:
 
 
 @pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The folder of committed golden data."""
+    return Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def golden_imagebind(fixtures, tmp_path_factory) -> Path:
+    """The golden tiny ImageBind, converted."""
+    from tiny_models import convert
+
+    output = tmp_path_factory.mktemp("golden") / "imagebind"
+    folder = fixtures / "imagebind_tiny"
+    convert(
+        ["--imagebind", folder / "imagebind_tiny.pth", "--imagebind-config", folder / "imagebind_tiny_config.json"]
+        + ["--clip-tokenizer", fixtures / "clip_tokenizer", "--output", output]
+    )
+    return output
+
+
+@pytest.fixture(scope="session")
 def examples() -> Path:
     """The folder of example files, one of each modality."""
     return Path(__file__).parents[1] / "demo" / "examples"

@@ -10,6 +10,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from example_files import FILES
 from peft import LoraConfig, get_peft_model
 from PIL import Image
 from transformers import LlamaConfig
@@ -19,16 +20,6 @@ from demo.chat import BANNER, app
 from demo.conversation import AnswerStreamer, Conversation
 from demo.untrained import build
 from pandagpt import load
-
-
-FILES = {
-    "image": "picture.png",
-    "video": "video.mp4",
-    "audio": "sound.wav",
-    "thermal": "thermal.png",
-    "depth": "depth.npy",
-    "imu": "motion.csv",
-}
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from example_files import FILES
 from PIL import Image
 
 from demo.conversation import Reply
@@ -25,14 +26,6 @@ from modeling_pandagpt import ImageBindConfig, ImageBindModel
 
 
 UNTRAINED = "\nfrom demo.untrained import build\n\nmodel, processor = build()"
-FILES = {
-    "image": "picture.png",
-    "video": "video.mp4",
-    "audio": "sound.wav",
-    "thermal": "thermal.png",
-    "depth": "depth.npy",
-    "imu": "motion.csv",
-}
 SHORT = Sampling(max_new_tokens=8)
 
 

@@ -10,30 +10,11 @@ import pytest
 import torch
 from PIL import Image
 from planted_models import FILES, THINGS, answers_of, planted_pandagpt
-from tiny_models import convert
 
 from evaluation.model import Loaded
 from evaluation.run import evaluate
 from evaluation.settings import parse
 from modeling_pandagpt.configuration_pandagpt import MODALITY_OF_MEDIA_TYPE
-
-
-@pytest.fixture(scope="session")
-def fixtures() -> Path:
-    """The folder of committed golden data."""
-    return Path(__file__).parents[1] / "fixtures"
-
-
-@pytest.fixture(scope="session")
-def golden_imagebind(fixtures, tmp_path_factory) -> Path:
-    """The golden tiny ImageBind, converted."""
-    output = tmp_path_factory.mktemp("golden") / "imagebind"
-    folder = fixtures / "imagebind_tiny"
-    convert(
-        ["--imagebind", folder / "imagebind_tiny.pth", "--imagebind-config", folder / "imagebind_tiny_config.json"]
-        + ["--clip-tokenizer", fixtures / "clip_tokenizer", "--output", output]
-    )
-    return output
 
 
 @pytest.fixture(scope="session")

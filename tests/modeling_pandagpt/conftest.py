@@ -46,24 +46,6 @@ def mixed_batch() -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="session")
-def fixtures() -> Path:
-    """The folder of committed golden data."""
-    return Path(__file__).parents[1] / "fixtures"
-
-
-@pytest.fixture(scope="session")
-def golden_imagebind(fixtures, tmp_path_factory) -> Path:
-    """The golden tiny ImageBind, converted."""
-    output = tmp_path_factory.mktemp("golden") / "imagebind"
-    folder = fixtures / "imagebind_tiny"
-    convert(
-        ["--imagebind", folder / "imagebind_tiny.pth", "--imagebind-config", folder / "imagebind_tiny_config.json"]
-        + ["--clip-tokenizer", fixtures / "clip_tokenizer", "--output", output]
-    )
-    return output
-
-
-@pytest.fixture(scope="session")
 def golden_pandagpt(fixtures, tmp_path_factory) -> Path:
     """The golden tiny PandaGPT, converted and merged."""
     output = tmp_path_factory.mktemp("golden") / "pandagpt"

@@ -19,12 +19,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def fixtures() -> Path:
-    """The folder of committed golden data."""
-    return ROOT / "tests" / "fixtures"
-
-
-@pytest.fixture(scope="session")
 def golden_processor(fixtures) -> PandaGPTProcessor:
     """The golden tokenizer with the original's prompt."""
     tokenizer = AutoTokenizer.from_pretrained(fixtures / "pandagpt_tiny" / "base_llama")
