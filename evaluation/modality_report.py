@@ -25,10 +25,9 @@ from modeling_pandagpt.configuration_pandagpt import MEDIA_TYPES
 from .answering import Answerer
 from .media import Embeddings
 from .metrics import ExactMatch, ModalityGap, Retrieval, VqaAccuracy
-from .metrics.answers import is_exact_match
 from .samples import Sample
 from .settings import Settings
-from .steps import Outcome, Prediction, Run, Scores, check_answer, scores_with_groups
+from .steps import Outcome, Prediction, Run, Scores, answer_openly, check_answer, scores_with_groups
 
 
 ANCHOR = "image"
@@ -48,7 +47,7 @@ def modality_report(run: Run) -> Outcome:
     answerer = Answerer(model, run.loaded.processor, embeddings, run.settings)  # type: ignore[arg-type]
 
     def answer(batch: list[Sample]) -> list[Prediction]:
-        return _answer(answerer, batch)
+        return answer_openly(answerer, batch)
 
     predictions = run.predict(asked, answer)
     if run.settings.untrained_projector:
@@ -156,17 +155,6 @@ def _with(sample: Sample, index: int, media: Sequence[tuple[str, str]], control:
         messages.append((role, own))
     columns = sample.columns | {"modality": "+".join(kind for kind, _ in media), "control": control}
     return replace(sample, index=index, messages=messages, columns=columns)
-
-
-def _answer(answerer: Answerer, batch: list[Sample]) -> list[Prediction]:
-    return [
-        {
-            "answers": answers,
-            "references": sample.references,
-            "right": all(map(is_exact_match, answers, sample.references)),
-        }
-        for sample, answers in zip(batch, answerer.answer(batch), strict=True)
-    ]
 
 
 @contextmanager

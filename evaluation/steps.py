@@ -9,8 +9,10 @@ from typing import Any
 from accelerate import PartialState
 from tqdm import tqdm
 
+from .answering import Answerer
 from .bootstrap import bootstrap, from_means
 from .media import Embeddings, embed_media
+from .metrics.answers import is_exact_match
 from .model import Loaded
 from .parts import Parts
 from .samples import Sample, load_records, read_samples
@@ -130,6 +132,18 @@ def about(sample: Sample, found: Prediction) -> Prediction:
     """A sample's line of the predictions."""
     error = {} if sample.error is None else {"error": sample.error}
     return {"index": sample.index, "id": sample.id, **sample.columns, **found, **error}
+
+
+def answer_openly(answerer: Answerer, samples: list[Sample]) -> list[Prediction]:
+    """Answers to questions whose answers are texts; right are those of which every turn is."""
+    return [
+        {
+            "answers": answers,
+            "references": sample.references,
+            "right": all(map(is_exact_match, answers, sample.references)),
+        }
+        for sample, answers in zip(samples, answerer.answer(samples), strict=True)
+    ]
 
 
 def check_answer(sample: Sample, settings: Settings) -> None:

@@ -18,23 +18,32 @@ from .metrics import (
     VqaAccuracy,
     YesNo,
 )
-from .metrics.answers import is_exact_match
 from .metrics.multiple_choice import parse_option
 from .metrics.yes_no import parse_yes_no
 from .modality_report import modality_report
 from .samples import Sample
 from .settings import Settings
-from .steps import Outcome, Prediction, Run, Scores, all_right, check_answer, scores_with_groups, word_of
+from .steps import (
+    Outcome,
+    Prediction,
+    Run,
+    Scores,
+    all_right,
+    answer_openly,
+    check_answer,
+    scores_with_groups,
+    word_of,
+)
 
 
 def open_questions(run: Run) -> Outcome:
     """Questions, answered turn by turn, by exact match and VQA accuracy."""
-    return _ask(run, _answer_openly, _score_open_questions)
+    return _ask(run, answer_openly, _score_open_questions)
 
 
 def captioning(run: Run) -> Outcome:
     """Descriptions, by BLEU, ROUGE-L and CIDEr."""
-    return _ask(run, _answer_openly, _score_captions)
+    return _ask(run, answer_openly, _score_captions)
 
 
 def yes_no(run: Run) -> Outcome:
@@ -78,17 +87,6 @@ def _together(samples: Sequence[Sample], predictions: Sequence[Prediction], sett
 
 def _intervals(metric: Any, settings: Settings, **inputs: Any) -> Scores:
     return metric.intervals(**inputs, resamples=settings.resamples, seed=settings.seed)
-
-
-def _answer_openly(answerer: Answerer, samples: list[Sample]) -> list[Prediction]:
-    return [
-        {
-            "answers": answers,
-            "references": sample.references,
-            "right": all(map(is_exact_match, answers, sample.references)),
-        }
-        for sample, answers in zip(samples, answerer.answer(samples), strict=True)
-    ]
 
 
 def _score_open_questions(samples: list[Sample], predictions: list[Prediction], settings: Settings) -> Scores:
