@@ -6,12 +6,13 @@ fraction of AdamW's steps.
 """
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
-from transformers import Trainer
+from transformers import Trainer, TrainingArguments
 
 
 class MuonWithAdamW(Optimizer):
@@ -45,6 +46,27 @@ class MuonWithAdamW(Optimizer):
         for part, group in zip(self.parts, self.param_groups, strict=True):
             part.param_groups[0]["lr"] = group["lr"]
             part.step()
+
+
+def pretraining_arguments(
+    output: Path, steps: int, batch_size: int, learning_rate: float, seed: int
+) -> TrainingArguments:
+    """What the phases that train from nothing have in common."""
+    return TrainingArguments(
+        output_dir=str(output),
+        max_steps=steps,
+        per_device_train_batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=0.05,
+        lr_scheduler_type="cosine",
+        warmup_steps=0.1,  # of all
+        seed=seed,
+        use_cpu=True,
+        logging_steps=50,
+        save_strategy="no",
+        report_to="none",
+        remove_unused_columns=False,
+    )
 
 
 class MuonTrainer(Trainer):

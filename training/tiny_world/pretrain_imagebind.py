@@ -21,14 +21,14 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 from tqdm import trange
-from transformers import TrainingArguments, set_seed
+from transformers import set_seed
 
 import pandagpt
 from modeling_pandagpt import ImageBindModel
 from processing import ImageBindProcessor
 from training.tiny_world.language import caption, words
 from training.tiny_world.models import imagebind_config, imagebind_processor
-from training.tiny_world.muon import MuonTrainer
+from training.tiny_world.muon import MuonTrainer, pretraining_arguments
 from training.tiny_world.pools import INPUT_OF, render_pools
 from training.tiny_world.world import Instance
 
@@ -217,21 +217,8 @@ def _train(model: ImageBindModel, modalities: Sequence[str], batches: Batches, f
     for modality in modalities:
         model.get_modality_encoder(modality).requires_grad_(True)
     print(f"training: {' and '.join(modalities)}", flush=True)
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        max_steps=len(batches),
-        per_device_train_batch_size=1,  # an item is a whole batch
-        learning_rate=LEARNING_RATE,
-        weight_decay=0.05,
-        lr_scheduler_type="cosine",
-        warmup_steps=0.1,  # of all
-        seed=batches.seed,
-        use_cpu=True,
-        logging_steps=50,
-        save_strategy="no",
-        report_to="none",
-        remove_unused_columns=False,
-    )
+    # A batch of one: an item is a whole batch.
+    arguments = pretraining_arguments(folder, len(batches), 1, LEARNING_RATE, batches.seed)
     trainer = ContrastiveTrainer(
         model=model, args=arguments, train_dataset=batches, data_collator=_only, muon_lr=MUON_RATE
     )

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
-from transformers import LlamaForCausalLM, TrainingArguments, set_seed
+from transformers import LlamaForCausalLM, set_seed
 
 from training.collator import PandaGPTDataCollator
 from training.tiny_world.language import QUESTIONS, ask, caption, words
 from training.tiny_world.models import SLOT, language_config, language_tokenizer, pandagpt_processor
-from training.tiny_world.muon import MuonTrainer
+from training.tiny_world.muon import MuonTrainer, pretraining_arguments
 from training.tiny_world.world import sample
 
 
@@ -60,21 +60,7 @@ def pretrain_language(steps: int, seed: int, output: Path) -> None:
     set_seed(seed)
     processor = pandagpt_processor(language_tokenizer(words()))
     model = LlamaForCausalLM(language_config(processor.tokenizer))
-    arguments = TrainingArguments(
-        output_dir=str(output),
-        max_steps=steps,
-        per_device_train_batch_size=BATCH,
-        learning_rate=LEARNING_RATE,
-        weight_decay=0.05,
-        lr_scheduler_type="cosine",
-        warmup_steps=0.1,  # of all
-        seed=seed,
-        use_cpu=True,
-        logging_steps=50,
-        save_strategy="no",
-        report_to="none",
-        remove_unused_columns=False,
-    )
+    arguments = pretraining_arguments(output, steps, BATCH, LEARNING_RATE, seed)
     trainer = MuonTrainer(
         model=model,
         args=arguments,
