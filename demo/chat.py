@@ -13,6 +13,13 @@ A conversation, where `/help` lists what can be typed, and one JSON object for e
 pandagpt chat --model path/or/hub-id
 pandagpt chat "What is this?" --thermal night.png --json
 ```
+
+Thousands of questions about files, answered in batches, by several processes too (`demo.batch` says what a line is):
+
+```bash
+pandagpt chat --input questions.jsonl --output answers.jsonl --batch-size 16 --model path/or/hub-id
+accelerate launch -m demo.chat --input questions.jsonl --output answers.jsonl --model path/or/hub-id
+```
 """
 
 import dataclasses
@@ -20,6 +27,7 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
@@ -64,6 +72,9 @@ class _Ordered(TyperCommand):
 
 Media = Annotated[list[str] | None, typer.Option(metavar="FILE", help="May be given several times.")]
 
+# Help shows the options of a file of questions by themselves.
+MANY = "Many questions"
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -98,24 +109,56 @@ def chat(
     ] = "auto",
     device: Annotated[str, typer.Option(help="Such as cpu or cuda:0; auto takes what there is.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each answer, not streamed.")] = False,
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            metavar="FILE.jsonl",
+            exists=True,
+            dir_okay=False,
+            rich_help_panel=MANY,
+            help='A question a line: {"question": "…", "image": "a.png", "audio": ["b.wav", "c.wav"]}, or '
+            '{"messages": […]}; paths begin at the file\'s folder.',
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            dir_okay=False,
+            rich_help_panel=MANY,
+            help="An answer a line, or the error that came instead. The same command again goes on where it was "
+            "stopped; lines that were deleted are asked again.",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, rich_help_panel=MANY, help="Questions that are answered together.")
+    ] = 16,
+    workers: Annotated[
+        int, typer.Option(min=0, rich_help_panel=MANY, help="Processes that read media; 0 reads them in this one.")
+    ] = min(4, os.cpu_count() or 1),
 ) -> None:
     """Ask a question about any number of media, or hold a conversation."""
     given = {"image": image, "video": video, "audio": audio, "thermal": thermal, "depth": depth, "imu": imu}
     sources = {kind: iter(paths or ()) for kind, paths in given.items()}
     media = [(kind, next(sources[kind])) for kind in ctx.meta["kinds"]]
     if temperature == 0 and (top_p < 1 or top_k > 0):
-        _fail("--top-p and --top-k choose among samples: give a --temperature above 0 too.")
+        fail("--top-p and --top-k choose among samples: give a --temperature above 0 too.")
     generation: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}
     if temperature > 0:
         generation |= {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+    if (questions is None) != (output is None):
+        fail("--input and --output belong together.")
+    if questions is not None and (question or media or as_json):
+        fail("With --input all questions and media stand in that file, and every answer is a line of --output.")
     words = " ".join(question or ())
     if question and not words.strip():
-        _fail("The question is empty; leave it out to begin a conversation.")
+        fail("The question is empty; leave it out to begin a conversation.")
     try:
         for _, source in media:
             _check_source(source)
     except REFUSALS as error:
-        _fail(_spoken_here(error))
+        fail(spoken_here(error))
 
     reading: dict[str, dict[str, Any]] = {
         "thermal_kwargs": {"value_range": thermal_range},
@@ -124,7 +167,15 @@ def chat(
     }
     reading = {kind: options for kind, options in reading.items() if None not in options.values()}
 
-    network, processor = _load(model, revision, dtype, device, seed)
+    if questions is not None and output is not None:
+        settings = {"model": model, "revision": revision, "dtype": dtype, "device": device, "seed": seed}
+        settings |= {"data": str(questions), "output": str(output), "batch_size": batch_size, "workers": workers}
+        _answer_file(settings, generation, system, reading)
+        return
+    try:
+        network, processor = load_named(model, revision, dtype, device, seed)
+    except ValueError as error:
+        fail(str(error))
     terminal = _Terminal(network, processor, system, reading, generation, as_json)
     if not question:
         terminal.converse(media)
@@ -132,10 +183,11 @@ def chat(
     try:
         terminal.ask(words, media)
     except REFUSALS as error:
-        _fail(_spoken_here(error))
+        fail(spoken_here(error))
 
 
-def _spoken_here(error: Exception) -> str:
+def spoken_here(error: Exception | str) -> str:
+    """The library's message in terms of the options."""
     message = str(error)
     for pattern, replacement in SPOKEN_HERE:
         message = re.sub(pattern, replacement, message)
@@ -160,7 +212,7 @@ def _check_device(device: str) -> None:
     try:
         torch.zeros(1, device=None if device == "auto" else device).item()
     except (AssertionError, RuntimeError) as error:
-        _fail(f"--device {device} cannot be used here: {str(error).splitlines()[0]}")
+        raise ValueError(f"--device {device} cannot be used here: {str(error).splitlines()[0]}") from error
 
 
 def _check_model(model: str) -> None:
@@ -171,31 +223,60 @@ def _check_model(model: str) -> None:
         return
     try:
         validate_repo_id(model)
-    except HFValidationError:
-        _fail(f"--model {model}: there is no such folder, and it cannot be an id on the Hub.")
-    print(f"There is no folder {model}: looking for it on the Hub.", file=sys.stderr)
+    except HFValidationError as error:
+        raise ValueError(f"--model {model}: there is no such folder, and it cannot be an id on the Hub.") from error
+    _say(f"There is no folder {model}: looking for it on the Hub.")
     logging.set_verbosity_error()  # each of its many retries would be a line
 
 
-def _load(model: str | None, revision: str | None, dtype: str, device: str, seed: int) -> tuple[Any, Any]:
+def _find_model(model: str | None, device: str) -> str:
+    """Where the model is, the bundled one by default. Raises `ValueError` if it or the device cannot be."""
     # These take seconds to import: `--help` and a mistyped option need not wait for them.
-    from transformers import set_seed
     from transformers.utils import logging
 
     from demo.conversation import BUNDLED
-    from pandagpt import load
 
     _check_device(device)
-    set_seed(seed)
     if model is None:
-        print(BANNER, file=sys.stderr)
+        _say(BANNER)
         logging.disable_progress_bar()  # it is loaded at once
         model = BUNDLED
     _check_model(model)
+    return model
+
+
+def load_named(model: str | None, revision: str | None, dtype: str, device: str, seed: int = 0) -> tuple[Any, Any]:
+    """
+    What answers, as the options of a command name it.
+
+    Args:
+        model (`str`, *optional*):
+            Hub id or folder of a model or an adapter; the bundled model when `None`.
+        revision (`str`, *optional*):
+            Branch, tag or commit of it.
+        dtype (`str`):
+            Type of the weights, or `"auto"`.
+        device (`str`):
+            Where it runs, or `"auto"`.
+        seed (`int`, *optional*, defaults to 0):
+            Seed of everything that is drawn from here on.
+
+    Returns:
+        `tuple[PandaGPTForConditionalGeneration, PandaGPTProcessor]`
+
+    Raises:
+        ValueError: when there is no such model or device, in terms of the options.
+    """
+    from transformers import set_seed
+
+    from pandagpt import load
+
+    model = _find_model(model, device)
+    set_seed(seed)
     try:
         return load(model, revision, dtype, device)
     except (OSError, ValueError) as error:
-        _fail(f"--model {model}: {error}")
+        raise ValueError(f"--model {model}: {error}") from error
 
 
 class _Terminal:
@@ -257,7 +338,7 @@ class _Terminal:
         try:
             _check_source(source)
         except REFUSALS as error:
-            print(_spoken_here(error), file=sys.stderr)
+            print(spoken_here(error), file=sys.stderr)
             return []
         print(f"attached {kind}: {source}", file=sys.stderr)
         return [(kind, source)]
@@ -266,14 +347,41 @@ class _Terminal:
         try:
             self.ask(question, media)
         except REFUSALS as error:
-            print(_spoken_here(error), file=sys.stderr)
+            print(spoken_here(error), file=sys.stderr)
             print("This question and its files are dropped; the conversation goes on.", file=sys.stderr)
         except KeyboardInterrupt:
             print("\nStopped; the conversation goes on without this question.", file=sys.stderr)
 
 
-def _fail(message: str) -> NoReturn:
-    print(f"pandagpt chat: {message}", file=sys.stderr)
+def _answer_file(
+    settings: dict[str, Any], generation: dict[str, Any], system: str | None, reading: dict[str, dict[str, Any]]
+) -> None:
+    try:
+        from demo.batch import Settings, answer_file
+    except ModuleNotFoundError as error:
+        fail(f'--input needs {error.name}: pip install "pandagpt[eval]"')
+    try:
+        settings["model"] = _find_model(settings["model"], settings["device"])
+        asked = Settings(**settings, max_new_tokens=generation.pop("max_new_tokens"))
+        asked.generation = generation
+        answers = answer_file(
+            asked, system, {kind.removesuffix("_kwargs"): options for kind, options in reading.items()}
+        )
+    except (OSError, ValueError) as error:
+        fail(str(error))
+    failed = sum("error" in answer for answer in answers)
+    _say(f"{len(answers)} questions, of which {failed} could not be answered: {asked.output}")
+
+
+def _say(message: str) -> None:
+    """On standard error; of several processes the first alone."""
+    if os.environ.get("RANK", "0") == "0":
+        print(message, file=sys.stderr)
+
+
+def fail(message: str, command: str = "chat") -> NoReturn:
+    """Ends a command with a sentence."""
+    print(f"pandagpt {command}: {message}", file=sys.stderr)
     raise typer.Exit(2)
 
 
