@@ -6,11 +6,12 @@ python -m benchmarks.web           # some two minutes on two CPU cores
 python -m benchmarks.web --small   # a trial
 ```
 
-Both speak of the same picture with the same model and sampling. *terminal*: from the question to the first piece of
-text that `pandagpt chat` prints, the model being loaded. *page*: from the request for an answer, over HTTP and the
-queue, to the first event of the stream that carries text; without the time that a browser needs to draw it. The page's
-first turn opens and encodes the picture too, as the terminal's does. Medians; all runs alternate in one process, so
-that what disturbs the machine disturbs both.
+Both speak of the same picture with the bundled model and the same sampling; the end token is held back, so that every
+answer has the same length. *terminal*: from the question to the first piece of text that `pandagpt chat` prints, the
+model being loaded. *page*: from the request for an answer, over HTTP and the queue, to the first event of the stream
+that carries text; without the time that a browser needs to draw it. The page's first turn opens and encodes the
+picture too, as the terminal's does. Medians; all runs alternate in one process, so that what disturbs the machine
+disturbs both.
 
 Throughput is that of whole answers of one fixed length, by conversations that begin at the same moment.
 """
@@ -37,10 +38,12 @@ def main(small: Annotated[bool, typer.Option(help="Fewer and shorter runs.")] = 
     repeats, length = (3, 16) if small else (15, 64)
     with TemporaryDirectory() as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
+        from demo.conversation import BUNDLED
         from demo.page import Served, build
-        from demo.untrained import build as build_model
+        from pandagpt import load
 
-        model, processor = build_model()
+        model, processor = load(BUNDLED)
+        model.generation_config.min_new_tokens = length  # the end token is not drawn before
         page = build(Served(model, processor, "", ""))
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, share=False, server_name="127.0.0.1")
         try:

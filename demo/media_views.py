@@ -1,7 +1,10 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
 """Media as a person looks at them: what kind a file is of, and a picture of what cannot be seen as it is."""
 
+import io
 import logging
+import os
+import tempfile
 from pathlib import Path
 
 import av
@@ -82,6 +85,8 @@ def picture_of(kind: str, path: str | Path, imu_rate: float | None = None) -> Pa
     """
     A PNG of a medium, written beside it: itself made small, its first frame, false colours, a waveform or a plot.
 
+    It is drawn once. Where nothing can be drawn, an empty file says so from then on.
+
     Args:
         kind (`str`):
             `"image"`, `"video"`, `"audio"`, `"thermal"`, `"depth"` or `"imu"`.
@@ -93,14 +98,32 @@ def picture_of(kind: str, path: str | Path, imu_rate: float | None = None) -> Pa
     Returns:
         `Path` or `None`: what cannot be read has no picture; the model's processor says why.
     """
-    target = Path(f"{path}.{kind}.png")
+    path = Path(path)
+    rate = f".{imu_rate:g}" if kind == "imu" and imu_rate else ""
+    target = path.with_name(f"{path.name}{rate}.{kind}.png")
     if not target.exists():
-        try:
-            _draw(kind, Path(path), imu_rate).save(target)
-        except Exception as error:  # decoders raise whatever they like on broken input
-            logger.info("No picture of %s: %s", path, error)
+        if not path.exists():
             return None
-    return target
+        _write_at_once(target, _png(kind, path, imu_rate))
+    return target if target.stat().st_size else None
+
+
+def _png(kind: str, path: Path, imu_rate: float | None) -> bytes:
+    """The picture of a medium as the bytes of a PNG, none where it cannot be drawn."""
+    png = io.BytesIO()
+    try:
+        _draw(kind, path, imu_rate).save(png, "PNG")
+    except Exception as error:  # decoders raise whatever they like on broken input
+        logger.info("No picture of %s: %s", path, error)
+        return b""
+    return png.getvalue()
+
+
+def _write_at_once(target: Path, content: bytes) -> None:
+    """Whoever looks sees the whole file or none."""
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        file.write(content)
+    os.replace(file.name, target)
 
 
 def _draw(kind: str, path: Path, imu_rate: float | None) -> Image.Image:

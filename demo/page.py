@@ -6,6 +6,7 @@ neither Markdown nor HTML of a visitor or of the model is ever interpreted.
 """
 
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from typing import Any
 
 import gradio as gr
 import torch
-from gradio.components.chatbot import ExampleMessage
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
@@ -26,6 +26,7 @@ from demo.snippet import BEFORE_THE_FIRST_ANSWER, snippet
 
 
 MOST_WAITING = 20  # questions; whoever comes then is told to come again
+TO_JOIN = 10  # seconds that a browser has, from the question on, to stand in line for the answer
 MOST_EVENTS = 100  # in Gradio's own queue, which the small things of the page go through too
 UPLOADS_KEPT = 3600  # seconds
 EXAMPLES = Path(__file__).parent / "examples"
@@ -53,6 +54,9 @@ PLACEHOLDER = """\
 <p>Attach pictures, videos, sounds, thermal pictures, depth maps or motion recordings, and ask. Or begin with one of
 these.</p></div>"""
 
+# What stays on the page when a session is forgotten: after an hour, by a restart, or when too many others came.
+EXPIRED = "This conversation has expired."
+
 # A browser takes "<" and a word joiner for text, not for the beginning of a tag.
 WORD_JOINER = "\u2060"
 
@@ -63,7 +67,8 @@ MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 def theme() -> gr.themes.Base:
     """Colours and fonts; the fonts are the visitor's own, none is fetched."""
-    return gr.themes.Default(primary_hue="cyan", neutral_hue="slate", radius_size="lg", font=FONT, font_mono=MONO)
+    default = gr.themes.Default(primary_hue="cyan", neutral_hue="slate", radius_size="lg", font=FONT, font_mono=MONO)
+    return default.set(body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500")
 
 
 @dataclass(frozen=True)
@@ -93,13 +98,22 @@ class Served:
 
 def build(served: Served) -> gr.Blocks:
     """The page, ready to be launched."""
-    return _Page(served).blocks
+    return Page(served).blocks
 
 
-class _Page:
+class Page:
+    """
+    The page and the sessions of its visitors.
+
+    Args:
+        served ([`Served`]):
+            What answers.
+    """
+
     def __init__(self, served: Served):
         self.served = served
         self.model_lock = threading.Lock()
+        self.sessions_lock = threading.Lock()  # held while there is one more, or while those that wait are counted
         self.sessions: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()  # by the browser tab
         self.blocks = gr.Blocks(
             title="PandaGPT", analytics_enabled=False, fill_height=True, delete_cache=(600, UPLOADS_KEPT)
@@ -126,12 +140,13 @@ class _Page:
                 self.code = gr.Code(BEFORE_THE_FIRST_ANSWER, language="python", interactive=False, show_label=False)
 
     def _lay_out_chat(self) -> None:
+        cards = [_card(question, media) for question, media in EXAMPLE_TURNS]
         self.chat = gr.Chatbot(
             show_label=False,
-            height="calc(100dvh - 345px)",
+            height="calc(100dvh - 310px)",
             min_height=420,
             placeholder=PLACEHOLDER,
-            examples=[_card(question, media) for question, media in EXAMPLE_TURNS],
+            examples=cards,
             buttons=["copy", "copy_all"],
             editable="user",
             group_consecutive_messages=False,  # only a message of its own can be edited
@@ -142,6 +157,7 @@ class _Page:
             feedback_options=None,
             elem_id="chat",
         )
+        self.chat.keep_in_cache.update(card["icon"]["path"] for card in cards)  # uploads are deleted, these are not
         self.notice = gr.HTML(visible=False, elem_id="notice")  # why the last click came to nothing
         self.tray = gr.Row(elem_id="tray")
         self.question = gr.MultimodalTextbox(
@@ -216,9 +232,9 @@ class _Page:
                 show_progress="minimal",
                 api_visibility="private",
             )
-            answered.then(self._settle, self.session, shown[:-1], **at_once)
-            answered.failure(self._give_up, self.session, shown[:-1], **at_once)
-        self.question.stop(self._stop, self.session, None, **at_once)
+            answered.then(self._settle, self.session, shown, **at_once)
+            answered.failure(self._give_up, self.session, shown, **at_once)
+        self.question.stop(self._stop, self.session, shown, **at_once)
         self.chat.undo(self._undo, self.session, shown, **at_once)
         self.chat.clear(self._clear, self.session, shown, **at_once)
 
@@ -243,7 +259,8 @@ class _Page:
     def _welcome(self, request: gr.Request) -> Session:
         session = Session(self.served.model, self.served.processor, self.model_lock)
         if request.session_hash:
-            self.sessions[request.session_hash] = session
+            with self.sessions_lock:
+                self.sessions[request.session_hash] = session
         return session
 
     def _leave(self, request: gr.Request) -> None:
@@ -252,71 +269,109 @@ class _Page:
         if session:
             session.release()
 
+    def _expired(self, request: gr.Request) -> tuple:
+        """A new session for a page whose own is gone; what is typed and attached stays."""
+        return self._shown(self._welcome(request), gr.update(), f"{EXPIRED} Ask again to begin a new one.")
+
     def _submit(self, session: Session | None, request: gr.Request, message: dict, *settings: Any) -> tuple:
-        session = session or self._welcome(request)
+        kinds = session.kinds if session else {}
         try:
-            media = [(session.kinds.get(path) or kind_of(path), path) for path in message["files"]]
+            media = [(kinds.get(path) or kind_of(path), path) for path in message["files"]]
         except ValueError as error:
             return _refused(session, error)
-        return self._begin(session, message["text"] or "", media, settings)
+        return self._begin(session, request, message["text"] or "", media, settings)
 
     def _example(self, session: Session | None, request: gr.Request, chosen: gr.SelectData, *settings: Any) -> tuple:
         question, media = EXAMPLE_TURNS[chosen.index]
-        session = session or self._welcome(request)
-        return self._begin(session, question, [(kind, _served_example(name)) for kind, name in media], settings)
+        return self._begin(
+            session, request, question, [(kind, _served_example(name)) for kind, name in media], settings
+        )
 
-    def _retry(self, session: Session, clicked: gr.RetryData, *settings: Any) -> tuple:
-        return self._ask_again(session, clicked.index, None, settings)
+    def _retry(self, session: Session | None, request: gr.Request, clicked: gr.RetryData, *settings: Any) -> tuple:
+        return self._ask_again(session, request, clicked.index, None, settings)
 
-    def _edit(self, session: Session, edited: gr.EditData, *settings: Any) -> tuple:
-        return self._ask_again(session, edited.index, edited.value, settings)
+    def _edit(self, session: Session | None, request: gr.Request, edited: gr.EditData, *settings: Any) -> tuple:
+        return self._ask_again(session, request, edited.index, edited.value, settings)
 
-    def _ask_again(self, session: Session | None, place: Any, question: str | None, settings: tuple) -> tuple:
-        turn = session and session.go_back(_turn_at(session.turns, place))
-        if not session or not turn:
-            return _refused(session, TurnRefused("This conversation has ended. Begin a new one."))
+    def _ask_again(
+        self, session: Session | None, request: gr.Request, place: Any, question: str | None, settings: tuple
+    ) -> tuple:
+        if session is None:
+            return self._expired(request)
+        turn = session.go_back(_turn_at(session.turns, place))
+        if turn is None:
+            return self._shown(session, gr.update())
         question = turn.question if question is None else question.replace(WORD_JOINER, "")
-        return self._begin(session, question, turn.media, settings)
+        return self._begin(session, request, question, turn.media, settings)
 
-    def _begin(self, session: Session, question: str, media: list[tuple[str, str]], settings: tuple) -> tuple:
+    def _begin(
+        self,
+        session: Session | None,
+        request: gr.Request,
+        question: str,
+        media: list[tuple[str, str]],
+        settings: tuple,
+    ) -> tuple:
+        notice = "" if session else f"{EXPIRED} This is a new one."
+        session = session or self._welcome(request)
         try:
-            # What waits in the queue are answers: whatever else goes through it does so at once.
-            if self.blocks._queue.get_status().queue_size >= MOST_WAITING:
-                raise TurnRefused(f"{MOST_WAITING} questions are waiting already. Try again in a while.")
-            session.begin(question, media, *_chosen(settings))
+            with self.sessions_lock:
+                if self._waiting() >= MOST_WAITING:
+                    raise TurnRefused(f"{MOST_WAITING} questions are waiting already. Try again in a while.")
+                session.begin(question, media, *_chosen(settings))
         except TurnRefused as error:
             return _refused(session, error)
-        return self._shown(session, gr.update(value=None))
+        return self._shown(session, gr.update(value=None), notice)
 
-    def _answer(self, session: Session) -> Iterator[list[dict]]:
+    def _waiting(self) -> int:
+        """How many questions stand in line, or were put a moment ago and are about to."""
+        lines = self.blocks._queue.event_queue_per_concurrency_id
+        in_line = {event.session_hash for event in (lines["model"].queue if "model" in lines else ())}
+        earliest = time.monotonic() - TO_JOIN
+        about_to = {
+            key for key, session in self.sessions.items() if session.is_unheard and session.begun_at > earliest
+        }
+        return len(in_line | about_to)
+
+    def _answer(self, session: Session | None) -> Iterator[list[dict]]:
+        if session is None:
+            return
         for _ in session.answer():
             yield messages(session.turns)
 
-    def _settle(self, session: Session) -> tuple:
-        return self._shown(session, gr.update())[:-1]  # a notice stays until the next click
+    def _settle(self, session: Session | None, request: gr.Request) -> tuple:
+        return self._shown(session, gr.update()) if session else self._expired(request)
 
-    def _give_up(self, session: Session) -> tuple:
-        session.give_up()
-        return self._settle(session)
+    def _give_up(self, session: Session | None, request: gr.Request) -> tuple:
+        if session:
+            session.give_up()
+        return self._settle(session, request)
 
-    def _stop(self, session: Session) -> None:
+    def _stop(self, session: Session | None, request: gr.Request) -> tuple:
+        if session is None or not session.waits:
+            return self._settle(session, request)
         session.stop()
+        return (gr.skip(),) * 5  # the answer, when it ends, shows the rest
 
-    def _undo(self, session: Session, clicked: gr.UndoData) -> tuple:
+    def _undo(self, session: Session | None, request: gr.Request, clicked: gr.UndoData) -> tuple:
+        if session is None:
+            return self._expired(request)
         turn = session.go_back(_turn_at(session.turns, clicked.index))
         value = {"text": turn.question, "files": [path for _, path in turn.media]} if turn else None
         for kind, path in turn.media if turn else ():
             session.kinds[path] = kind
-        return self._shown(session, gr.update(value=value))
+        return self._shown(session, gr.update(value=value), "")
 
-    def _clear(self, session: Session) -> tuple:
+    def _clear(self, session: Session | None, request: gr.Request) -> tuple:
+        session = session or self._welcome(request)
         session.go_back()
-        return self._shown(session, gr.update())  # what is typed already stays
+        return self._shown(session, gr.update(), "")  # what is typed already stays
 
-    def _shown(self, session: Session, question: dict[str, Any]) -> tuple:
+    def _shown(self, session: Session, question: dict[str, Any], notice: str | None = None) -> tuple:
+        """Everything that is shown of a session; a notice stays until there is another, or an empty one."""
         question["submit_btn"], question["stop_btn"] = not session.waits, session.waits
         program = snippet(session.turns, self.served.loading)
-        return session, messages(session.turns), question, program, gr.update(value="", visible=False)
+        return session, messages(session.turns), question, program, gr.skip() if notice is None else _notice(notice)
 
     def _choices(self, session: Session | None, pictures: list[str]) -> None:
         """A choice for each attached picture of what it shows."""
@@ -329,8 +384,9 @@ class _Page:
                 list(PICTURE_KINDS), value=name, label=f"{Path(path).name} is a", key=path, interactive=True
             )
 
-            def choose(session: Session, name: str, path: str = path) -> None:
-                session.kinds[path] = PICTURE_KINDS[name]
+            def choose(session: Session | None, name: str, path: str = path) -> None:
+                if session:
+                    session.kinds[path] = PICTURE_KINDS[name]
 
             choice.input(choose, [self.session, choice], None, queue=False, api_visibility="private")
 
@@ -385,7 +441,11 @@ def _inert(text: str) -> str:
 
 def _refused(session: Session | None, error: Exception) -> tuple:
     """Everything stays as it is, and the page says why."""
-    return session, gr.skip(), gr.skip(), gr.skip(), gr.update(value=escape(str(error)), visible=True)
+    return session, gr.skip(), gr.skip(), gr.skip(), _notice(str(error))
+
+
+def _notice(text: str) -> dict[str, Any]:
+    return gr.update(value=escape(text), visible=bool(text))
 
 
 def _turn_at(turns: list[Turn], place: int | tuple[int, int] | list[int]) -> int:
@@ -425,7 +485,7 @@ def _served_example(name: str) -> str:
     return save_file_to_cache(EXAMPLES / name, cache_dir=get_upload_folder())
 
 
-def _card(question: str, media: tuple[tuple[str, str], ...]) -> ExampleMessage:
+def _card(question: str, media: tuple[tuple[str, str], ...]) -> Any:
     kind, name = media[0]
     picture = picture_of(kind, _served_example(name))
     return {"text": question, "display_text": f"{question}  ({KIND_NAMES[kind]})", "icon": str(picture), "files": []}

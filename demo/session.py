@@ -11,6 +11,7 @@ import logging
 import queue
 import re
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,6 +141,7 @@ class Session:
         self.model, self.processor, self.model_lock = model, processor, model_lock
         self.turns: list[Turn] = []
         self.kinds: dict[str, str] = {}  # what the visitor said that a picture shows, by path
+        self.begun_at = 0.0  # when the last question was put, by the monotonic clock
         self._conversation = Conversation(model, processor)
         self._stop_wanted = threading.Event()
         self._writing = threading.Lock()  # held while an answer is written
@@ -148,6 +150,11 @@ class Session:
     def waits(self) -> bool:
         """Whether a question is not answered yet."""
         return bool(self.turns) and self.turns[-1].waits
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether a question waits that nobody answers yet."""
+        return self.waits and not self._writing.locked()
 
     def begin(
         self,
@@ -172,6 +179,7 @@ class Session:
             raise TurnRefused("A maximum length of 0 leaves no room for an answer. Choose more under Settings.")
         self.give_up()
         self._stop_wanted.clear()
+        self.begun_at = time.monotonic()
         self.turns.append(Turn(question.strip(), list(media), sampling, reading or {}))
 
     def answer(self) -> Iterator[None]:

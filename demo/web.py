@@ -11,11 +11,12 @@ public link. Uploads are the only files that it reads, and they are deleted afte
 """
 
 import os
-import sys
 import tempfile
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import typer
+
+from demo.chat import fail, load_named
 
 
 # Sessions that the server remembers at most; the one that was silent the longest goes first.
@@ -46,12 +47,13 @@ def demo(
     """Talk about pictures, videos, sounds and sensor readings in a browser."""
     # Read once, when Gradio is imported. The folder of uploads is ours alone and goes when the page does.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(2**62)  # no statistics with pandas after every event
     with tempfile.TemporaryDirectory(prefix="pandagpt-demo-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
         try:
             import gradio
         except ImportError:
-            _fail('it needs Gradio: pip install "pandagpt[demo]"')
+            fail('it needs Gradio: pip install "pandagpt[demo]"', "demo")
         from demo.page import CSS, build, theme
 
         page = build(_served(model, revision, imagebind, dtype, device))
@@ -74,25 +76,22 @@ def demo(
 
 
 def _served(model: str | None, revision: str | None, imagebind: str | None, dtype: str, device: str) -> Any:
-    from demo.chat import _load
     from demo.page import Served
     from demo.similarities import TextEncoder
     from demo.snippet import loading
 
-    network, processor = _load(model, revision, dtype, device, seed=0)
+    try:
+        network, processor = load_named(model, revision, dtype, device)
+    except ValueError as error:
+        fail(str(error), "demo")
     encode_texts = None
     if imagebind is not None:
         try:
             encode_texts = TextEncoder(imagebind, network.config.imagebind_config.projection_dim)
         except (OSError, ValueError) as error:
-            _fail(f"--imagebind {imagebind}: {error}")
+            fail(f"--imagebind {imagebind}: {error}", "demo")
     name = f"`{model}`" if model else TOY_WORLD
     return Served(network, processor, name, loading(model, revision, dtype, device), encode_texts)
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"pandagpt demo: {message}", file=sys.stderr)
-    raise typer.Exit(2)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -33,6 +33,12 @@ ARGUMENTS = [
 ]
 
 
+def own_memory(process: int) -> int:
+    """Bytes that a process holds itself."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) * 1024
+
+
 class Server:
     """`pandagpt demo` in a process of its own, with the arguments given."""
 
@@ -54,9 +60,7 @@ class Server:
             time.sleep(0.2)
 
     def memory(self) -> int:
-        """Bytes that the process holds itself."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) * 1024
+        return own_memory(self.process.pid)
 
     def stop(self) -> None:
         self.process.terminate()
@@ -85,6 +89,11 @@ def server(model, tmp_path_factory) -> Iterator[Server]:
     server = Server(log, "--model", str(model), "--max-file-size", "8mb")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def memory_of():
+    return own_memory
 
 
 @pytest.fixture(scope="session")
@@ -180,18 +189,24 @@ class Visitor:
 
 
 @pytest.fixture
-def visit(browser, server):
+def visit_at(browser):
     """Opens a page for a visitor; at the end none has seen an error, and no request has left this machine."""
     visitors = []
-    logged = len(server.log.read_text())
 
-    def visit(url: str = server.url, **options) -> Visitor:
+    def visit_at(url: str, **options) -> Visitor:
         visitors.append(Visitor(browser, url, **options))
         return visitors[-1]
 
-    yield visit
+    yield visit_at
     for visitor in visitors:
         visitor.close()
         assert visitor.complaints == []
         assert visitor.went_out == []
+
+
+@pytest.fixture
+def visit(visit_at, server):
+    """Opens the server's page for a visitor; at the end its log tells of no error either."""
+    logged = len(server.log.read_text())
+    yield lambda url=server.url, **options: visit_at(url, **options)
     assert "Traceback" not in server.log.read_text()[logged:]

@@ -149,18 +149,3 @@ def test_two_hundred_at_once_are_queued_or_refused_and_leave_no_memory(client, s
     time.sleep(2)
     assert client.get("/config").status_code == 200
     assert server.memory() - before < 200 * MEBIBYTE
-
-
-def test_closing_the_tab_frees_the_conversation(visit, server, examples):
-    """Sessions are let go: ten visitors leave no more behind than one."""
-    grown = []
-    for _ in range(2):
-        before = server.memory()
-        for _ in range(3):
-            visitor = visit()
-            visitor.set("Maximum length", 8)
-            visitor.ask("What is it?", str(examples / "picture.png"))
-            visitor.page.close()
-        time.sleep(2)
-        grown.append(server.memory() - before)
-    assert grown[1] < 48 * MEBIBYTE, json.dumps(grown)

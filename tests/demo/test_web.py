@@ -8,7 +8,9 @@ import shutil
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -96,6 +98,29 @@ def test_what_cannot_be_read_has_no_picture(tmp_path, kind):
     path = tmp_path / FILES[kind]
     path.write_bytes(b"nothing of the kind")
     assert picture_of(kind, path) is None
+
+
+def test_a_picture_is_drawn_once_for_each_way_to_read_the_file(media, monkeypatch):
+    kind, path = media["imu"]
+    drawn = []
+    monkeypatch.setattr("demo.media_views._draw", lambda *read_as: drawn.append(read_as) or Image.new("RGB", (2, 2)))
+    first, again, other = (picture_of(kind, path, rate) for rate in (50, 50, 99.5))
+    assert first == again != other and [rate for *_, rate in drawn] == [50, 99.5]
+    assert {file.suffix for file in Path(path).parent.iterdir()} <= {*(Path(name).suffix for name in FILES.values())}
+
+
+def test_a_broken_file_is_not_tried_again(tmp_path, monkeypatch):
+    path = tmp_path / "sound.wav"
+    path.write_bytes(b"no sound")
+    assert picture_of("audio", path) is None
+    monkeypatch.setattr("demo.media_views._draw", lambda *read_as: pytest.fail("it was tried again"))
+    assert picture_of("audio", path) is None
+
+
+def test_two_who_look_at_once_see_the_whole_picture(media):
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(lambda _: Image.open(picture_of(*media["depth"])).convert("RGB").tobytes(), range(8)))
+    assert len(set(seen)) == 1
 
 
 def test_false_colours_go_from_low_to_high():
@@ -339,3 +364,45 @@ def test_messages_are_plain_text_and_know_their_turn(session, media):
     assert "<b" not in words and "&lt" not in words
     assert words.replace(page.WORD_JOINER, "") == "Is <b>this</b> &lt; that?"
     assert shown[5]["content"] == ["Picture: gone.png"] and shown[7]["content"].startswith("⚠ ")
+
+
+@pytest.fixture(scope="module")
+def page(tiny):
+    pages = pytest.importorskip("demo.page", reason="Gradio is not installed")
+    return pages.Page(pages.Served(*tiny, "", ""))
+
+
+SETTINGS = (8, 0.01, 1.0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("handler", "arguments"),
+    [
+        ("_retry", (SimpleNamespace(index=1), *SETTINGS)),
+        ("_edit", (SimpleNamespace(index=0, value="And?"), *SETTINGS)),
+        ("_undo", (SimpleNamespace(index=1),)),
+        ("_stop", ()),
+        ("_settle", ()),
+        ("_give_up", ()),
+    ],
+)
+def test_what_needs_an_expired_conversation_says_so_and_begins_anew(page, handler, arguments):
+    request = SimpleNamespace(session_hash=handler)
+    session, shown, question, program, notice = getattr(page, handler)(None, request, *arguments)
+    assert session is page.sessions[handler] and shown == [] and program == BEFORE_THE_FIRST_ANSWER
+    assert notice["visible"] and "This conversation has expired." in notice["value"]
+    assert question["submit_btn"] and not question["stop_btn"] and "value" not in question
+    _, shown, *_, notice = page._submit(session, request, {"text": "And now?", "files": []}, *SETTINGS)
+    assert not notice["visible"] and [message["content"] for message in shown] == ["And now?"]
+    assert len(list(page._answer(session))) and not session.waits
+
+
+def test_a_question_to_an_expired_conversation_begins_a_new_one(page, media):
+    request = SimpleNamespace(session_hash="late")
+    assert list(page._answer(None)) == []
+    session, *_, notice = page._clear(None, request)
+    assert session.turns == [] and not notice["visible"]
+    session, *_, notice = page._submit(None, request, {"text": "What?", "files": [media["image"][1]]}, *SETTINGS)
+    assert session.waits and notice["value"] == "This conversation has expired. This is a new one."
+    session, *_, notice = page._example(None, request, SimpleNamespace(index=2), *SETTINGS)
+    assert session.turns[0].media[0][0] == "audio" and notice["visible"]

@@ -1,30 +1,28 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
 """The Space: published to a Hub, and run from what lies there alone."""
 
-import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+import venv
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
 
 import pytest
+from hub_processes import run
+from packaging.requirements import Requirement
 
+from demo.session import Sampling, Session
 from demo.untrained import build
 
 
 pytest.importorskip("gradio", reason="Gradio is not installed")
-
-# The folder comes first, and nothing of ours may come from anywhere else.
-RUN = """
-import runpy, sys
-sys.path.insert(0, sys.argv[1])
-import demo.web, modeling_pandagpt, pandagpt, processing
-assert all(room.__file__.startswith(sys.argv[1]) for room in (demo.web, modeling_pandagpt, pandagpt, processing))
-runpy.run_path(sys.argv[1] + "/app.py", run_name="__main__")
-"""
 
 
 def publish(loopback_hub, *arguments: str, token: str = "hf_writer") -> subprocess.CompletedProcess:
@@ -33,14 +31,43 @@ def publish(loopback_hub, *arguments: str, token: str = "hf_writer") -> subproce
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
+def clean_environment(requirements: Path, folder: Path) -> Path:
+    """An interpreter that has what a file of requirements names, what that needs in turn, and nothing else."""
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/*/site-packages")
+    wanted = [(Requirement(line), "") for line in requirements.read_text().split()]
+    done: set[tuple[str, str]] = set()  # distributions and their extras; "" stands for none
+    while wanted:
+        requirement, for_extra = wanted.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": for_extra}):
+            continue
+        distribution = metadata.distribution(requirement.name)
+        assert requirement.specifier.contains(distribution.version, prereleases=True), requirement
+        for extra in ("", *requirement.extras):
+            if (distribution.name, extra) not in done:
+                done.add((distribution.name, extra))
+                wanted += [(Requirement(line), extra) for line in distribution.requires or ()]
+    for name in {name for name, _ in done}:
+        link(metadata.distribution(name), packages)
+    return folder / "bin" / "python"
+
+
+def link(distribution: metadata.Distribution, packages: Path) -> None:
+    for file in distribution.files or ():
+        if ".." not in file.parts and file.suffix != ".pyc":
+            (packages / file).parent.mkdir(parents=True, exist_ok=True)
+            (packages / file).symlink_to(Path(str(distribution.locate_file(file))).resolve())
+
+
 @contextmanager
-def running(folder, model, port: int):
+def running(python: Path, folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """The address of the Space of a folder, once it answers."""
-    environment = os.environ | {"MODEL": str(model), "GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = environment | {"GRADIO_SERVER_PORT": str(port)}
     log = (folder.parent / "log.txt").open("w+")
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-c", RUN, str(folder)], cwd=folder.parent, env=environment, stdout=log, stderr=log
-    )
+    process = subprocess.Popen([python, "app.py"], cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline and process.poll() is None:
@@ -91,15 +118,24 @@ def test_a_space_is_complete_and_nothing_more(loopback_hub, published):
 
 
 @pytest.mark.slow
-def test_a_space_runs_from_what_the_hub_holds(published, tmp_path):
-    for part in build():
-        part.save_pretrained(tmp_path / "model")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with running(published, tmp_path / "model", port) as url:
-        with urllib.request.urlopen(url, timeout=60) as page:
-            assert "PandaGPT" in page.read().decode()
+def test_a_space_answers_where_there_is_only_what_it_asks_for(loopback_hub, published, examples, tmp_path):
+    """Its own files, the packages of its requirements.txt, and a model that it fetches from the Hub by name."""
+    from page_client import PageClient
+
+    push = "from demo.untrained import build\n\nfor part in build():\n    part.push_to_hub('tester/tiny')"
+    run(push, loopback_hub, tmp_path)
+    python = clean_environment(published / "requirements.txt", tmp_path / "venv")
+    missing = subprocess.run([python, "-c", "import pandagpt"], capture_output=True, text=True, cwd=tmp_path)
+    assert "No module named 'pandagpt'" in missing.stderr
+    with running(python, published, loopback_hub.environment("hf_reader")) as url:
+        visitor = PageClient(url)
+        visitor.submit("What is it?", examples / "picture.png")
+        visitor.join()
+        answer = visitor.listen().answer
+    session = Session(*build(), threading.Lock())
+    session.begin("What is it?", [("image", str(examples / "picture.png"))], Sampling(max_new_tokens=8))
+    list(session.answer())
+    assert answer == session.turns[0].answer
 
 
 @pytest.mark.parametrize(
