@@ -14,7 +14,7 @@ pandagpt tiny-world build --output runs/tiny --size smoke
 | `base` | both in one PandaGPT, whose projector is untrained |
 | `pictures`, `embeddings` | what stages 1 and 2 are trained on: pictures and nothing else |
 | `stage_1`, `stage_2` | projector and LoRA, as `pandagpt train` leaves them |
-| `pandagpt-tiny` | the result: one model in 16 bits, with its results |
+| `pandagpt-tiny` | the result: one model in 16 bits, with its results and its card |
 | `test`, `evaluation` | held-out individuals in all six modalities, and what the model answers about them |
 
 A phase that was done to its end is skipped: a build that was stopped goes on when it is started again.
@@ -39,6 +39,8 @@ import evaluation.run
 import pandagpt
 import training.sft
 from chat_data.sources import load_source
+from hub_cards.cards import write_card
+from hub_cards.facts import FACTS
 from modeling_pandagpt import ImageBindModel, PandaGPTForConditionalGeneration
 from training.embeddings import embed
 from training.tiny_world.language import QUESTIONS
@@ -46,7 +48,7 @@ from training.tiny_world.models import pandagpt_config
 from training.tiny_world.pretrain_imagebind import align_others, pretrain_vision
 from training.tiny_world.pretrain_language import pretrain_language
 from training.tiny_world.render import render_split
-from training.tiny_world.table import CHANCE, write_table
+from training.tiny_world.table import CHANCE, MODALITY_REPORT, RESULTS, RESULTS_IN_32_BITS, TWO_THINGS, write_table
 from training.tiny_world.world import MODALITIES, instances
 
 
@@ -55,7 +57,7 @@ COMPLETE = ".complete.json"
 
 # The pair of media that the table has a column for, of one individual, and of two different ones.
 SUMMED = ("image", "audio")
-TWO_THINGS = "two_things.jsonl"
+TWO_THINGS_QUESTIONS = {"kind": "What is it?", "both": "What do you see and what do you hear?"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Size:
 
 
 SIZES = {
-    "smoke": Size(1536, 100, {"audio": 40, "thermal": 60, "depth": 60, "imu": 40}, 60, 384, 192, 60, 48, 16),
+    "smoke": Size(1536, 100, {"audio": 35, "thermal": 40, "depth": 40, "imu": 30}, 50, 384, 192, 50, 48, 16),
     "full": Size(14400, 700, {"audio": 250, "thermal": 450, "depth": 450, "imu": 250}, 300, 4800, 2400, 400, 480, 48),
 }
 
@@ -127,6 +129,7 @@ class Build:
         self.phase("pandagpt-tiny", lambda folder: bundle(self.output / "stage_2" / "merged", folder))
         self.phase("test", self.render_test)
         self.phase("evaluation", self.evaluate)
+        add_card(self.output)
         print((self.output / "evaluation" / "table.md").read_text(encoding="utf-8"))
 
     def phase(self, name: str, work: Callable[[Path], Any]) -> None:
@@ -186,20 +189,18 @@ class Build:
         write_two_things(folder)
 
     def evaluate(self, folder: Path) -> None:
-        def run(task: str, data: str, name: str, *options: str) -> None:
-            model, output = str(self.output / "pandagpt-tiny"), str(folder / f"{name}.json")
-            paths = ["--model", model, "--data", str(self.output / "test" / data), "--output", output]
+        def run(model: Path, task: str, data: str, name: str, *options: str) -> None:
+            test, output = self.output / "test" / data, folder / f"{name}.json"
+            paths = ["--model", str(model), "--data", str(test), "--output", str(output)]
             evaluation.run.main(["--task", task, *paths, "--workers", "0", *options])
 
-        run("open_questions", "test.jsonl", "results", "--by", "modality", "question")
-        run("open_questions", TWO_THINGS, "two_things")
-        run("modality_report", "controls/test.jsonl", "modality_report", "--untrained_projector", "true")
+        bundled, merged = self.output / "pandagpt-tiny", self.output / "stage_2" / "merged"
+        by = ("--by", "modality", "question")
+        run(bundled, "open_questions", "test.jsonl", RESULTS, *by)
+        run(merged, "open_questions", "test.jsonl", RESULTS_IN_32_BITS, *by)
+        run(bundled, "open_questions", f"{TWO_THINGS}.jsonl", TWO_THINGS, *by)
+        run(bundled, "modality_report", "controls/test.jsonl", MODALITY_REPORT, "--untrained_projector", "true")
         write_table(folder)
-        # The model carries its figures along, without the many predictions behind them.
-        carried = self.output / "pandagpt-tiny" / "evaluation"
-        carried.mkdir(exist_ok=True)
-        for name in ("results.json", "two_things.json", "modality_report.json", "table.md"):
-            shutil.copy(folder / name, carried)
 
 
 def join_questions(path: Path, seed: int) -> None:
@@ -230,7 +231,9 @@ def join_questions(path: Path, seed: int) -> None:
 
 def write_two_things(folder: Path) -> Path:
     """
-    Ask what it is of pictures and sounds of different kinds of things in one slot; either kind is a right answer.
+    Ask about pictures and sounds of different kinds of things in one slot: what it is, and what both are.
+
+    To the first either kind is a right answer, to the second only both: no exact answer to it was ever taught.
 
     Args:
         folder (`Path`):
@@ -242,15 +245,17 @@ def write_two_things(folder: Path) -> Path:
     with open(folder / "test.jsonl", encoding="utf-8") as file:
         rows = [row for row in map(json.loads, file) if row["question"] == "kind"]
     pictures, sounds = ([row for row in rows if row["modality"] == modality] for modality in SUMMED)
-    path = folder / TWO_THINGS
+    path = folder / f"{TWO_THINGS}.jsonl"
     with path.open("w", encoding="utf-8") as file:
         for place, picture in enumerate(pictures):
             following = chain(sounds[place:], sounds[:place])
             sound = next(row for row in following if row["kind"] != picture["kind"])
             (seen, *_), (heard, *_) = (row["messages"][0]["content"] for row in (picture, sound))
-            picture["messages"][0]["content"] = [seen, heard, {"type": "text", "text": "What is it?"}]
-            picture["answers"] = [row["messages"][1]["content"][0]["text"] for row in (picture, sound)]
-            file.write(json.dumps(picture | {"modality": "+".join(SUMMED)}) + "\n")
+            either = [row["messages"][1]["content"][0]["text"] for row in (picture, sound)]
+            for question, text in TWO_THINGS_QUESTIONS.items():
+                picture["messages"][0]["content"] = [seen, heard, {"type": "text", "text": text}]
+                row = {"id": f"{picture['id']}-{question}", "question": question, "modality": "+".join(SUMMED)}
+                file.write(json.dumps(picture | row | {"answers": either}) + "\n")
     return path
 
 
@@ -280,6 +285,24 @@ def assemble(imagebind: Path, language: Path, output: Path) -> None:
     )
     model.save_pretrained(output)
     processor.save_pretrained(output)
+
+
+def add_card(output: Path) -> None:
+    """
+    Put the figures, the facts of the training and the card beside the model.
+
+    Args:
+        output (`Path`):
+            Of a build, whose other phases are done.
+    """
+    folder = output / "pandagpt-tiny"
+    (folder / "evaluation").mkdir(exist_ok=True)
+    for name in (f"{RESULTS}.json", f"{TWO_THINGS}.json", f"{MODALITY_REPORT}.json", "table.md"):
+        shutil.copy(output / "evaluation" / name, folder / "evaluation")
+    # Where the build stood on this machine is nobody's concern.
+    facts = (output / "stage_2" / FACTS).read_text(encoding="utf-8")
+    (folder / FACTS).write_text(facts.replace(json.dumps(str(output))[1:-1], "."), encoding="utf-8")
+    write_card(folder, None)
 
 
 def bundle(merged: Path, output: Path) -> None:

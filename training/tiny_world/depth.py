@@ -1,5 +1,5 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
-"""Depth maps: the relief of a thing in a bare room, and the puffs of dust that it stirs up behind it."""
+"""Depth maps: the relief of a thing in a room full of boxes, and the puffs of dust that it stirs up behind it."""
 
 import numpy as np
 
@@ -7,15 +7,16 @@ from training.tiny_world.scene import Pose, clouds, draw_pose, drawing, placed, 
 from training.tiny_world.world import Instance
 
 
-RELIEF = 2.4  # metres from the flattest part of a thing to the one that stands out most
+RELIEF = 1.5  # metres from the flattest part of a thing to the one that stands out most
+BOXES = 8
 DUST_SPACING = 0.12  # pictures between two puffs
 
 
 def render(instance: Instance, rng: np.random.Generator, size: int = 64) -> np.ndarray:
     """Draws an individual's distance; float32 (size, size), metres."""
     pose = draw_pose(instance, rng)
-    metres = _room(size, rng)
-    distance = rng.uniform(6.0, 7.5)
+    distance = rng.uniform(4.0, 9.0)
+    metres = _room(distance, size, rng)
     dust = _dust(instance, pose, size, rng)
     metres = metres + dust * (distance - 0.5 - metres)
     shown = drawing(instance, pose, size)
@@ -24,14 +25,15 @@ def render(instance: Instance, rng: np.random.Generator, size: int = 64) -> np.n
     return (metres * (1 + rng.uniform(0, 0.03) * rng.standard_normal((size, size)))).astype(np.float32)
 
 
-def _room(size: int, rng: np.random.Generator) -> np.ndarray:
-    """A wall, often askew, behind a floor, with pillars before it."""
+def _room(distance: float, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A wall, often askew, behind a floor, with boxes before it; all of it farther away than a thing."""
     rows, columns = rows_of(size), rows_of(size).T
-    wall = rng.uniform(10, 20) * (1 + rng.uniform(-0.5, 0.5) * (columns - 0.5))
-    metres = np.minimum(wall, rng.uniform(3, 6) / np.maximum(rows - rng.uniform(0.4, 0.7), 1e-3)).clip(8.5)
-    for x, width, distance in rng.uniform((0, 0.02, 9), (1, 0.09, 14), (3, 3)):
-        metres = np.where(np.abs(columns - x) < width, np.minimum(metres, distance), metres)
-    return metres * (1 + 0.02 * clouds(size, 6, rng))
+    wall = distance * rng.uniform(1.2, 3) * (1 + rng.uniform(-0.6, 0.6) * (columns - 0.5))
+    metres = np.minimum(wall, rng.uniform(3, 6) / np.maximum(rows - rng.uniform(0.4, 0.7), 1e-3))
+    for x, y, width, height, further in rng.uniform((0, 0, 0.05, 0.05, 1.05), (1, 1, 0.3, 0.3, 2), (BOXES, 5)):
+        is_box = (np.abs(columns - x) < width) & (np.abs(rows - y) < height)
+        metres = np.where(is_box, np.minimum(metres, distance * further), metres)
+    return metres.clip(distance + 0.3) * (1 + 0.02 * clouds(size, 6, rng))
 
 
 def _dust(instance: Instance, pose: Pose, size: int, rng: np.random.Generator) -> np.ndarray:

@@ -31,7 +31,7 @@ EXAMPLES = {
     "picture.png": ("image", ("dog", "large", "fast"), "yellow", 0, RESOLUTION),
     "sound.wav": ("audio", ("dog", "large", "fast"), "yellow", 0, RESOLUTION),
     "video.mp4": ("video", ("train", "small", "steady"), "red", 0, RESOLUTION),
-    "thermal.png": ("thermal", ("rocket", "large", "fast"), "blue", 0, RESOLUTION),
+    "thermal.png": ("thermal", ("rocket", "large", "fast"), "blue", 1, RESOLUTION),
     "depth.npy": ("depth", ("helicopter", "large", "slow"), "green", 0, RESOLUTION // 2),
     "motion.csv": ("imu", ("frog", "small", "steady"), "green", 0, RESOLUTION),
 }

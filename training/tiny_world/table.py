@@ -20,26 +20,34 @@ CHANCE = {
 }
 
 
+# What `pandagpt evaluate` wrote, without `.json`.
+RESULTS, RESULTS_IN_32_BITS, MODALITY_REPORT = "results", "results_in_32_bits", "modality_report"
+TWO_THINGS = "two_things"
+
+# Kind and description are asked for equally often in the controls.
+CHANCE_OF_CONTROLS = (CHANCE["kind"] + CHANCE["description"]) / 2
+
+
 def write_table(folder: Path) -> Path:
     """
     Write `table.md`.
 
     Args:
         folder (`Path`):
-            Where `results.json` (of open questions, by modality and question) and `modality_report.json` are.
+            Where the results lie, of open questions by modality and question, and of the modality report.
 
     Returns:
         `Path`
     """
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    report = json.loads((folder / "modality_report.json").read_text(encoding="utf-8"))
-    shares = {
-        (group["by"]["question"], group["by"]["modality"]): group["scores"]["exact_match"]["value"]
-        for group in results["groups"]
-    }
-    two_things = json.loads((folder / "two_things.json").read_text(encoding="utf-8"))
+    results, full, two_things, report = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        for name in (RESULTS, RESULTS_IN_32_BITS, TWO_THINGS, MODALITY_REPORT)
+    )
+    shares, shares_of_full = _shares(results), _shares(full)
+    differences = [abs(share - shares_of_full[cell]) for cell, share in shares.items()]
     columns = (*MODALITIES, "image+audio")
     smallest = min(group["samples"] for group in results["groups"])
+    controlled = min(group["samples"] for group in report["groups"])
     sections = [
         f"Exact answers under greedy decoding, held-out individuals, at least {smallest} a cell:",
         _markdown(
@@ -52,12 +60,16 @@ def write_table(folder: Path) -> Path:
                 for question, chance in CHANCE.items()
             ],
         ),
-        "A picture and a sound of different kinds of things in one slot: the answer names one of the two in "
-        f"{_percent(two_things['scores']['exact_match']['value'])} of {two_things['samples']}.",
-        "Controls, kind and description together: the medium of another individual, and an untrained projector; then "
-        "the distance to the pictures' embeddings:",
+        f"In 32 bits no cell differs by more than {100 * max(differences):.1f} points.",
+        "A picture and a sound of different kinds of things in one slot: asked what it is, the answer names one of "
+        f"the two in {_percent(_shares(two_things)['kind', 'image+audio'])} of {len(_read_both(folder))}; asked for "
+        f"both, which was never taught, it names both in {_percent(_named_both(folder))}.",
+        f"Controls, kind and description together (chance {_percent(CHANCE_OF_CONTROLS)}), {controlled} questions a "
+        "cell: the medium of another individual, and an untrained projector before the trained LoRA; then the "
+        "distance to the pictures' embeddings:",
         _markdown(("", *MODALITIES), _controls(report)),
-        "Two media of one individual summed in one slot, kind and description together:",
+        f"Two media of one individual summed in one slot, kind and description together, {controlled} questions a "
+        "cell:",
         _markdown(("", *MODALITIES), _pairs(report)),
         "How often a medium (rows) finds the same individual's other one (columns) first, among "
         f"{report['retrieval']['samples'][0][0]}:",
@@ -70,6 +82,31 @@ def write_table(folder: Path) -> Path:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _shares(results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
+    """By question and modality, the share of exact answers."""
+    return {
+        (group["by"]["question"], group["by"]["modality"]): group["scores"]["exact_match"]["value"]
+        for group in results["groups"]
+    }
+
+
+def _read_both(folder: Path) -> list[dict[str, Any]]:
+    """Predictions for the question that asks for both of two things."""
+    with open(folder / f"{TWO_THINGS}.predictions.jsonl", encoding="utf-8") as file:
+        return [row for row in map(json.loads, file) if row["id"].endswith("-both")]
+
+
+def _named_both(folder: Path) -> float:
+    """How often the answer names the kinds of both things: the last words of what they would be called."""
+    rows = _read_both(folder)
+    return sum(_names_all(row["answers"][0], row["references"][0]) for row in rows) / len(rows)
+
+
+def _names_all(answer: str, references: Sequence[str]) -> bool:
+    kinds = {reference.rstrip(".").split()[-1] for reference in references}
+    return kinds <= set(answer.replace(".", " ").replace(",", " ").split())
 
 
 def _scores(report: Mapping[str, Any], control: str) -> dict[str, dict[str, float]]:

@@ -39,9 +39,9 @@ def render(instance: Instance, rng: np.random.Generator, size: int = 64) -> np.n
 
 def _surroundings(size: int, rng: np.random.Generator) -> np.ndarray:
     """Air and ground that differ in temperature, with patches that the sun has warmed or the shade has cooled."""
-    air, ground = rng.uniform(0.08, 0.45, 2)
+    air, ground = rng.uniform(0.05, 0.5, 2)
     edge = ((rows_of(size) - rng.uniform(0.5, 0.9)) * size / rng.uniform(2, 20) + 0.5).clip(0, 1)
     canvas = air + (ground - air) * edge + rng.uniform(0.01, 0.05) * clouds(size, 5, rng)
-    for x, y, width, height in rng.uniform((0, 0, 0.08, 0.08), (1, 1, 0.3, 0.3), (4, 4)):
-        canvas = canvas + rng.uniform(-0.18, 0.18) * spot(size, x, y, width, height)
+    for x, y, width, height in rng.uniform((0, 0, 0.08, 0.08), (1, 1, 0.3, 0.3), (6, 4)):
+        canvas = canvas + rng.uniform(-0.25, 0.25) * spot(size, x, y, width, height)
     return canvas

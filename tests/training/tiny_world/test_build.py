@@ -2,24 +2,25 @@
 """The tiny model: built from nothing at a small size, and the one that is bundled."""
 
 import json
-import shutil
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from transformers import AutoModel, AutoProcessor
 
 import pandagpt
 from demo.conversation import BUNDLED, Conversation
+from hub_cards.facts import FACTS
 from training.tiny_world import models
 from training.tiny_world.build import COMPLETE, SIZES, Build, Size, join_questions, write_two_things
-from training.tiny_world.language import words
+from training.tiny_world.language import split_words, words
 from training.tiny_world.pools import INPUT_OF, _render_chunk
 from training.tiny_world.pretrain_imagebind import BATCH, Batches
 from training.tiny_world.render import render_split
-from training.tiny_world.table import CHANCE
+from training.tiny_world.table import CHANCE, _names_all
 from training.tiny_world.world import MODALITIES, instances
 
 
@@ -163,8 +164,11 @@ def test_tokenizers_know_the_words_and_spell_the_others():
 def test_pictures_with_sounds_of_other_things(tmp_path):
     render_split("test", tmp_path, 12, modalities=["image", "audio"], questions=["kind"])
     rows = [json.loads(line) for line in write_two_things(tmp_path).read_text(encoding="utf-8").splitlines()]
-    assert len(rows) == 12
+    assert len(rows) == len({row["id"] for row in rows}) == 24
+    assert [row["question"] for row in rows] == 12 * ["kind", "both"]
+    known = set(words())
     for row in rows:
+        assert set(split_words(row["messages"][0]["content"][-1]["text"])) <= known
         assert len(set(row["answers"])) == 2
         assert [block["type"] for block in row["messages"][0]["content"]] == ["image", "audio", "text"]
 
@@ -193,6 +197,18 @@ def smoke(tmp_path_factory):
     return folder
 
 
+def test_an_answer_names_both_things_or_not():
+    references = ["It is a dog.", "It is a bell."]
+    assert _names_all("It is a bell and a dog.", references)
+    assert not _names_all("It is a bell.", references) and not _names_all("It is a dogbell.", references)
+
+
+def test_bundled_model_has_its_card():
+    card = ModelCard.load(Path(BUNDLED) / "README.md")
+    assert "emergent" in card.text and card.data.tags
+    assert json.loads((Path(BUNDLED) / FACTS).read_text(encoding="utf-8"))["continued_from"] == "./stage_1"
+
+
 @pytest.mark.slow
 def test_smoke_build_beats_chance(smoke):
     reached = shares(smoke)
@@ -205,13 +221,7 @@ def test_smoke_build_beats_chance(smoke):
 
 
 @pytest.mark.slow
-def test_smoke_build_goes_on_and_gives_the_same_again(smoke, tmp_path):
-    # The phases before stage 1 are taken over: they are the same code from the same seed, and take most of the time.
-    again = tmp_path / "again"
-    shutil.copytree(smoke, again)
-    for name in ("stage_1", "stage_2", "pandagpt-tiny", "evaluation"):
-        shutil.rmtree(again / name)
-        (again / f"{name}{COMPLETE}").unlink()
-    Build(again, 0, SIZES["smoke"]).run()
-    first, second = ((folder / "evaluation" / "table.md").read_text(encoding="utf-8") for folder in (smoke, again))
+def test_smoke_build_gives_the_same_table_again(smoke, tmp_path):
+    Build(tmp_path, 0, SIZES["smoke"]).run()
+    first, second = ((folder / "evaluation" / "table.md").read_text(encoding="utf-8") for folder in (smoke, tmp_path))
     assert first == second
