@@ -1,5 +1,6 @@
 # `make chat` and `make test` are all that a newcomer needs: both set up .venv first where that is needed.
-.PHONY: setup chat tiny tiny-smoke test test-slow test-distributed test-browser test-transformers lint format
+.PHONY: setup chat tiny tiny-smoke test test-slow test-distributed test-browser test-torchvision test-transformers \
+    bench lint format
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -44,8 +45,19 @@ test-browser: setup
 	command -v chromium || apt-get install -y chromium || echo "no Chromium: the tests will be skipped"
 	$(BIN)/pytest -m browser tests/browser
 
+# torchvision wants a torch of its own, so it gets an environment of its own.
+test-torchvision:
+	test -x .venv-torchvision/bin/python || $(PYTHON) -m venv .venv-torchvision
+	grep -v "^torch==" constraints.txt > .venv-torchvision/constraints.txt
+	.venv-torchvision/bin/pip install -c .venv-torchvision/constraints.txt -e . pytest torch==2.14.1 torchvision==0.29.1
+	.venv-torchvision/bin/pytest tests/with_torchvision tests/processing/test_image_processing.py
+
 test-transformers: setup
 	$(BIN)/pytest tests/transformers_suite
+
+# The sections of benchmarks/RESULTS.md on inference: half an hour on a machine that does nothing else.
+bench: setup
+	$(BIN)/python -m benchmarks.all
 
 lint: setup
 	$(BIN)/ruff format --check

@@ -115,7 +115,9 @@ def load(name: str, revision: str | None = None, dtype: str = "auto", device: An
             Branch, tag or commit on the Hub of what `name` names. The base of an adapter has a revision of its own,
             which the adapter's configuration may name.
         dtype (`str`, *optional*, defaults to `"auto"`):
-            The weights' type; `"auto"` takes the checkpoint's.
+            The weights' type; `"auto"` takes the checkpoint's, but on a CPU the encoders get float32 unless it is
+            bfloat16 and the processor multiplies that: their large products take 2 to 12 times as long otherwise. The
+            language model, whose speed is the memory's, keeps its type (`benchmarks/dtypes.py`).
         device (`str`, *optional*, defaults to `"auto"`):
             Where the model runs; `"auto"` spreads it over what there is.
 
@@ -126,6 +128,7 @@ def load(name: str, revision: str | None = None, dtype: str = "auto", device: An
         OSError: when there is no such model.
         ValueError: when it is not a PandaGPT.
     """
+    import torch
     from transformers.configuration_utils import PreTrainedConfig
 
     base, base_revision, adapter_config = find_base(name, revision)
@@ -136,10 +139,24 @@ def load(name: str, revision: str | None = None, dtype: str = "auto", device: An
     model = __getattr__("PandaGPTForConditionalGeneration").from_pretrained(
         base, revision=base_revision, dtype=dtype, device_map=device, trust_remote_code=False
     )
+    if (
+        dtype == "auto"
+        and model.device.type == "cpu"
+        and not (model.dtype == torch.bfloat16 and multiplies_bfloat16())
+    ):
+        model.model.imagebind.float()
     if adapter_config:
         model.load_adapter(name, adapter_kwargs={"revision": revision})
     processor = __getattr__("PandaGPTProcessor").from_pretrained(name, revision=revision, trust_remote_code=False)
     return model.eval(), processor
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16, such as by AVX512-BF16 or AMX. An old torch does not know."""
+    import torch
+
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any("bf16" in name and has is True for name, has in capabilities.items())
 
 
 class _HandedOn(TyperCommand):

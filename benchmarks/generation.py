@@ -2,58 +2,88 @@
 """What do media, batches and a conversation's memory do to the speed of answers?
 
 ```bash
-python -m benchmarks.generation >> benchmarks/RESULTS.md
+python -m benchmarks.generation            # nine minutes on two CPU cores
+python -m benchmarks.generation --small    # a trial
 ```
 
-A LLaMA of about a billion parameters and, for the video, imagebind_huge's vision encoder, both with random weights in
-float32. A second turn is timed to its first token: with what the conversation kept, and in a new conversation that is
-given the same messages.
+A LLaMA of about a billion parameters and, for the video, imagebind_huge's vision encoder, both with random weights, in
+bfloat16 where the processor multiplies it and in float32 elsewhere. A second turn is timed to its first token: with
+what the conversation kept, and in a new conversation that is given the same messages.
 """
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
 import typer
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from benchmarks.timing import Pair, measure, print_heading, print_row, print_table, seconds_of
+from benchmarks.timing import (
+    Seconds,
+    measure,
+    print_heading,
+    print_row,
+    print_table,
+    seconds_of,
+    untrained,
+)
 from demo.conversation import Conversation
 from demo.untrained import build_processor
 from modeling_pandagpt import PandaGPTConfig, PandaGPTForConditionalGeneration
 from modeling_pandagpt.configuration_pandagpt import MEDIA_TYPES
+from pandagpt import multiplies_bfloat16
 from processing import PandaGPTProcessor
 
 
 PROMPT = NEW = 64
 
 
-def build(processor: PandaGPTProcessor, layers: int, encoder_layers: int) -> PandaGPTForConditionalGeneration:
-    """A random PandaGPT whose language model is LLaMA's width of 1B."""
+class Size(NamedTuple):
+    """The language model's layers, width and width within the MLP, and the encoder's layers and width."""
+
+    layers: int
+    width: int
+    wide: int
+    encoder_layers: int
+    encoder_width: int
+
+
+FULL, SMALL = Size(20, 2048, 5632, 32, 1280), Size(2, 128, 352, 1, 80)
+
+
+def build(size: Size) -> PandaGPTForConditionalGeneration:
+    """A random PandaGPT."""
     text_config = LlamaConfig(
         vocab_size=32000,
-        hidden_size=2048,
-        intermediate_size=5632,
-        num_hidden_layers=layers,
-        num_attention_heads=32,
+        hidden_size=size.width,
+        intermediate_size=size.wide,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.width // 64,
         bos_token_id=1,
         eos_token_id=2,
         pad_token_id=2,
     )
+    vision_config = {
+        "num_hidden_layers": size.encoder_layers,
+        "hidden_size": size.encoder_width,
+        "intermediate_size": 4 * size.encoder_width,
+        "num_attention_heads": size.encoder_width // 80,
+    }
     config = PandaGPTConfig(
-        imagebind_config={"modalities": ["vision"], "vision_config": {"num_hidden_layers": encoder_layers}},
+        imagebind_config={"modalities": ["vision"], "vision_config": vision_config},
         text_config=text_config,
         **{f"{kind}_token_id": 32000 + place for place, kind in enumerate(MEDIA_TYPES)},
     )
     torch.manual_seed(0)
-    return PandaGPTForConditionalGeneration(config).eval()
+    return untrained(lambda: PandaGPTForConditionalGeneration(config))
 
 
 def compare_with_plain_llama(model: Any, turns: int) -> None:
     config = model.config.text_config
     with torch.device("meta"):
         plain = LlamaForCausalLM(config)
-    plain.model, plain.lm_head = model.model.language_model, model.lm_head  # the same weights, not copies
+    plain.model, plain.lm_head = model.model.language_model, model.lm_head  # the same weights, not copied
     plain.generation_config.pad_token_id = 2
     plain.eval()
     ids = torch.randint(3, config.vocab_size, (8, PROMPT))
@@ -64,73 +94,69 @@ def compare_with_plain_llama(model: Any, turns: int) -> None:
     }
     text = ids.where(ids < config.vocab_size, 0)
 
-    def generate(one: Any, input_ids: torch.Tensor, new: int = NEW, **inputs: torch.Tensor) -> None:
+    def generate(one: Any, input_ids: torch.Tensor, new: int, **inputs: torch.Tensor) -> None:
         mask = torch.ones_like(input_ids)
         options = {"do_sample": False, "min_new_tokens": new, "max_new_tokens": new}
         one.generate(input_ids=input_ids, attention_mask=mask, **inputs, **options)
 
-    def first(row: int = 0) -> dict[str, torch.Tensor]:
-        return {name: values[row : row + 1] for name, values in media.items()}
+    def alone(row: int, new: int) -> None:
+        generate(model, ids[row : row + 1], new, **{name: values[row : row + 1] for name, values in media.items()})
 
-    pair = measure(lambda: generate(model, ids[:1], **first()), lambda: generate(plain, text[:1]), turns)
-    print_row(f"{NEW} tokens after {PROMPT}, with a medium", "`LlamaForCausalLM.generate`", pair, 0.97)
-    pair = measure(
-        lambda: generate(model, ids, 16, **media),
-        lambda: [generate(model, ids[row : row + 1], 16, **first(row)) for row in range(8)],
-        turns,
-        warm_up=False,
-    )
-    print_row("8 questions in a batch, 16 tokens each", "one by one", pair, 3)
+    seconds = measure({"ours": lambda: alone(0, NEW), "plain": lambda: generate(plain, text[:1], NEW)}, turns)
+    what = f"{NEW} tokens after {PROMPT}, with a medium"
+    print_row(what, "`LlamaForCausalLM.generate`", seconds["ours"], seconds["plain"], 0.97)
+    new = NEW // 2  # eight long answers one after another take long
+    runs: dict[str, Callable[[], Any]] = {
+        "batch": lambda: generate(model, ids, new, **media),
+        "one by one": lambda: [alone(row, new) for row in range(len(ids))],
+    }
+    seconds = measure(runs, turns, warm_up=False)
+    print_row(f"8 questions in a batch, {new} tokens each", "one by one", seconds["batch"], seconds["one by one"], 3)
 
 
-def second_turn(model: Any, processor: Any, question: str, media: list, turns: int) -> Pair:
-    """Time to the first token of a second question: with and without what the first turn left."""
+def compare_second_turn(
+    model: Any, processor: PandaGPTProcessor, question: str, media: list, turns: int
+) -> tuple[Seconds, Seconds]:
+    """Seconds to the first token of a second question: with and without what the first turn left."""
     one_token = {"max_new_tokens": 1, "do_sample": False}
     kept = Conversation(model, processor)
     kept.ask(question, media, **one_token)
     messages = list(kept.messages)
-
-    def ask_again() -> None:
-        kept.ask("And what is beside it?", **one_token)
-
-    def ask_anew() -> None:
-        conversation = Conversation(model, processor)
-        conversation.messages = list(messages)
-        conversation.ask("And what is beside it?", **one_token)
-
-    pair = Pair([], [])
-    for _ in range(turns):
-        pair.ours.append(seconds_of(ask_again))
+    ours, other = [], []
+    for turn in range(turns):
+        # Another question each time, or the cache would hold it.
+        question = f"And what is {turn} of it?"
+        ours.append(seconds_of(lambda question=question: kept.ask(question, **one_token)))
         kept.undo()
-        pair.other.append(seconds_of(ask_anew))
-    return pair
+        anew = Conversation(model, processor)
+        anew.messages = list(messages)
+        other.append(seconds_of(lambda question=question, anew=anew: anew.ask(question, **one_token)))
+    return ours, other
 
 
 def main(
     turns: Annotated[int, typer.Option(min=1)] = 5,
-    layers: Annotated[int, typer.Option(min=1, help="Of the language model; fewer make a trial.")] = 20,
-    encoder_layers: Annotated[int, typer.Option(min=1)] = 32,
+    small: Annotated[bool, typer.Option("--small", help="A trial with smaller models.")] = False,
 ) -> None:
     """Print a section of RESULTS.md."""
-    processor = build_processor()
-    model = build(processor, layers, encoder_layers)
-    words = processor.tokenizer.vocab_size
-    command = f"python -m benchmarks.generation --turns {turns} --layers {layers} --encoder-layers {encoder_layers}"
-    print_heading("Answers (`generation.py`)", command)
+    print_heading("Answers (`generation.py`)", f"python -m benchmarks.generation --turns {turns}{' --small' * small}")
+    dtype = torch.bfloat16 if multiplies_bfloat16() else torch.float32
+    model = build(SMALL if small else FULL).to(dtype)
     parameters = sum(parameter.numel() for parameter in model.model.language_model.parameters()) / 1e9
-    print(f"Language model: {parameters:.2f} billion parameters.\n")
+    print(f"Language model: {parameters:.2f} billion parameters, {str(dtype).removeprefix('torch.')}.\n")
     print_table()
     compare_with_plain_llama(model, turns)
     # The demo's tokenizer stands in for LLaMA's: its placeholders have other ids.
+    processor = build_processor()
     for kind in MEDIA_TYPES:
         setattr(model.config, f"{kind}_token_id", getattr(processor, f"{kind}_token_id"))
-    model.generation_config.suppress_tokens = list(range(words, 32000))
+    model.generation_config.suppress_tokens = list(range(processor.tokenizer.vocab_size, 32000))
     text = " ".join(["the panda is on the tree"] * 65)  # 390 tokens, and the prompt's own
-    print_row("second turn after 400 tokens", "a new conversation", second_turn(model, processor, text, [], turns), 4)
+    seconds = compare_second_turn(model, processor, text, [], turns)
+    print_row("first token of a second turn, after 400 tokens", "a new conversation", *seconds, 4)
     frames = np.random.default_rng(0).integers(0, 255, (50, 240, 320, 3), dtype=np.uint8)
-    video = [("video", frames)]
-    pair = second_turn(model, processor, "What is this?", video, turns)
-    print_row("second turn after a video", "a new conversation", pair, 15)
+    seconds = compare_second_turn(model, processor, "What is this?", [("video", frames)], turns)
+    print_row("first token of a second turn, after a video", "a new conversation", *seconds, 15)
 
 
 if __name__ == "__main__":

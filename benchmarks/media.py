@@ -2,14 +2,18 @@
 """What does it cost to make tensors of files?
 
 ```bash
-python -m benchmarks.media >> benchmarks/RESULTS.md
+python -m benchmarks.media            # three minutes on two CPU cores
+python -m benchmarks.media --small    # a trial
 ```
 
-The videos and pictures are made here: a moving gradient with noise, which is no easier to decode than a film.
+The videos and pictures are made here: a moving gradient with noise, as H.264 of 8 Mbit/s at full size, which is what
+films have, with a key frame every two seconds, as cameras and streams have. To reach a frame, all must be decoded that
+stand between it and the key frame before it: of a long video most are skipped, of a short one hardly any.
 """
 
 import io
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -21,8 +25,11 @@ import typer
 from PIL import Image
 from transformers import ASTFeatureExtractor, CLIPImageProcessorPil
 
-from benchmarks.timing import measure, print_heading, print_row, print_table, seconds_of
+from benchmarks.timing import Seconds, measure, print_heading, print_row, print_table
 from processing import PandaGPTFeatureExtractor, PandaGPTImageProcessorPil, PandaGPTVideoProcessor
+
+
+FULL, SMALL = (1920, 1080), (320, 180)
 
 
 def draw(number: int, width: int, height: int, rng: np.random.Generator) -> np.ndarray:
@@ -31,14 +38,15 @@ def draw(number: int, width: int, height: int, rng: np.random.Generator) -> np.n
     return (gradient + rng.integers(0, 24, (height, width, 1))).clip(0, 255).astype(np.uint8)
 
 
-def write_video(path: Path, seconds: float, width: int = 1920, height: int = 1080, fps: int = 25) -> None:
+def write_video(path: Path, seconds: float, size: tuple[int, int], fps: int = 25) -> None:
     rng = np.random.default_rng(0)
-    pictures = [draw(number, width, height, rng) for number in range(8)]  # drawing each anew would take minutes
+    pictures = [draw(number, *size, rng) for number in range(8)]  # drawing each anew would take minutes
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "g": "250"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream = container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "g": str(2 * fps)})
+        stream.width, stream.height = size
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 4 * size[0] * size[1]
         for number in range(int(seconds * fps)):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pictures[number % 8], format="rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pictures[number % len(pictures)], format="rgb24")))
         container.mux(stream.encode())
 
 
@@ -58,44 +66,62 @@ def decode_alone(path: Path) -> None:
             pass
 
 
-def main(turns: Annotated[int, typer.Option(min=1)] = 5) -> None:
-    """Print a section of RESULTS.md."""
-    packages = ("torch", "transformers", "av", "pillow")
-    print_heading("From files to tensors (`media.py`)", f"python -m benchmarks.media --turns {turns}", packages)
-    print_table()
+def compare_sound(turns: int) -> None:
     rng = np.random.default_rng(0)
     extractor, ast = PandaGPTFeatureExtractor(), ASTFeatureExtractor(num_mel_bins=128, max_length=204)
     clips = [rng.normal(0, 0.1, 32000).astype(np.float32) for _ in range(3)]
     tensors = [torch.from_numpy(clip) for clip in clips]
-    pair = measure(lambda: extractor._log_mel(tensors), lambda: ast(clips, sampling_rate=16000), turns)
-    print_row("log-mel of 3 clips", "`ASTFeatureExtractor` (numpy)", pair, 5)
+    runs = {"ours": lambda: extractor._log_mel(tensors), "AST": lambda: ast(clips, sampling_rate=16000)}
+    seconds = measure(runs, turns)
+    print_row("log-mel of 3 clips", "`ASTFeatureExtractor` (numpy)", seconds["ours"], seconds["AST"], 5)
 
+
+def compare_picture(size: tuple[int, int], turns: int) -> None:
     file = io.BytesIO()
-    Image.fromarray(draw(0, 1920, 1080, rng)).save(file, format="JPEG")
-    ours, clip = PandaGPTImageProcessorPil(), CLIPImageProcessorPil()
-    pair = measure(
-        lambda: ours(file.getvalue(), return_tensors="pt"),
-        lambda: clip(Image.open(io.BytesIO(file.getvalue())), return_tensors="pt"),
-        4 * turns,
-    )
-    print_row("a 1080p JPEG", "`CLIPImageProcessorPil`", pair, 0.97)
+    Image.fromarray(draw(0, *size, np.random.default_rng(0))).save(file, format="JPEG")
+    data, ours, clip = file.getvalue(), PandaGPTImageProcessorPil(), CLIPImageProcessorPil()
+    runs = {
+        "ours": lambda: ours(data, return_tensors="pt"),
+        "CLIP": lambda: clip(Image.open(io.BytesIO(data)), return_tensors="pt"),
+    }
+    seconds = measure(runs, 4 * turns)
+    print_row(f"a JPEG of {size[0]} x {size[1]}", "`CLIPImageProcessorPil`", seconds["ours"], seconds["CLIP"], 0.97)
 
+
+def compare_video(path: Path, what: str, turns: int) -> tuple[Seconds, Seconds]:
+    """Seconds of ours, and of decoding every frame and nothing else."""
     processor = PandaGPTVideoProcessor()
+    runs: dict[str, Callable[[], Any]] = {
+        "ours": lambda: processor(str(path), return_tensors="pt"),
+        "all": lambda: convert_every_frame(path, processor),
+        "decoding": lambda: decode_alone(path),
+    }
+    seconds = measure(runs, turns, warm_up=False)
+    print_row(what, "convert every frame, then pick", seconds["ours"], seconds["all"], 3)
+    return seconds["ours"], seconds["decoding"]
+
+
+def main(
+    turns: Annotated[int, typer.Option(min=1)] = 5,
+    small: Annotated[bool, typer.Option("--small", help="A trial with smaller pictures.")] = False,
+) -> None:
+    """Print a section of RESULTS.md."""
+    packages = ("torch", "transformers", "av", "pillow")
+    command = f"python -m benchmarks.media --turns {turns}{' --small' * small}"
+    print_heading("From files to tensors (`media.py`)", command, packages)
+    print_table()
+    size = SMALL if small else FULL
+    compare_sound(turns)
+    compare_picture(size, turns)
     shares = []
     with TemporaryDirectory() as folder:
-        for seconds in (30, 7):
-            path = Path(folder) / f"{seconds}.mp4"
-            write_video(path, seconds)
-            pair = measure(
-                lambda path=path: processor(str(path), return_tensors="pt"),
-                lambda path=path: convert_every_frame(path, processor),
-                turns,
-                warm_up=False,
-            )
-            print_row(f"a 1080p video of {seconds} s", "convert every frame, then pick", pair, 3)
-            decoding = statistics.median(seconds_of(lambda path=path: decode_alone(path)) for _ in range(turns))
-            shares.append(f"{seconds} s: {decoding:.2f} s of {statistics.median(pair.ours):.2f} s")
-    print(f"\nDecoding every frame of the video and nothing else takes, of our time: {'; '.join(shares)}.")
+        for length in (30, 7):
+            path = Path(folder) / f"{length}.mp4"
+            write_video(path, length, size)
+            what = f"a video of {length} s, {size[0]} x {size[1]}"
+            ours, decoding = map(statistics.median, compare_video(path, what, turns))
+            shares.append(f"{length} s: {decoding:.2f} s, of our {ours:.2f} s")
+    print(f"\nDecoding every frame of the video and nothing else takes {'; '.join(shares)}.")
 
 
 if __name__ == "__main__":

@@ -103,5 +103,5 @@ def _label(item: Item) -> str:
 def _cell(similarity: float) -> str:
     colour, strength = (HOT if similarity > 0 else COLD), min(abs(similarity), 1.0)
     red, green, blue = (round(255 + (channel - 255) * strength) for channel in colour)
-    ink = "#fff" if strength > 0.55 else "#1e293b"
+    ink = "#fff" if strength > 0.65 else "#1e293b"
     return f'<td style="background: rgb({red}, {green}, {blue}); color: {ink}">{round(similarity, 2) + 0.0:.2f}</td>'

@@ -10,6 +10,7 @@ Notable:
 """
 
 import csv
+import functools
 import io
 import math
 import os
@@ -199,11 +200,16 @@ class PandaGPTFeatureExtractor(SequenceFeatureExtractor):
         num_frames = torch.tensor([1 + (len(clip) - FRAME_LENGTH) // FRAME_SHIFT for clip in clips])
         frames = samples.unfold(1, FRAME_LENGTH, FRAME_SHIFT)[:, : self.max_length]
         frames = frames - frames.mean(dim=-1, keepdim=True)
-        previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
-        frames = (frames - PREEMPHASIS * previous) * torch.hann_window(FRAME_LENGTH, periodic=False)
-        power = torch.fft.rfft(frames, n=FFT_LENGTH).abs().square()
+        # Straight into frames of the transform's length: these few passes over memory are most of the cost.
+        padded = frames.new_zeros(*frames.shape[:2], FFT_LENGTH)
+        emphasised = padded[..., :FRAME_LENGTH]
+        torch.sub(frames[..., 1:], frames[..., :-1], alpha=PREEMPHASIS, out=emphasised[..., 1:])
+        emphasised[..., 0] = frames[..., 0] * (1 - PREEMPHASIS)
+        emphasised *= torch.hann_window(FRAME_LENGTH, periodic=False)
+        spectrum = torch.fft.rfft(padded)
+        power = spectrum.real.square() + spectrum.imag.square()
         filters = kaldi_mel_filters(self.num_mel_bins)
-        log_mel = (power @ filters).clamp(min=torch.finfo(torch.float32).eps).log()
+        log_mel = (power @ filters).clamp_(min=torch.finfo(torch.float32).eps).log_()
         log_mel = torch.nn.functional.pad(log_mel, (0, 0, 0, self.max_length - log_mel.shape[1]))
         beyond_end = torch.arange(self.max_length) >= num_frames[:, None]
         return log_mel.masked_fill(beyond_end[..., None], self.padding_value)
@@ -342,6 +348,7 @@ def resample(waveform: torch.Tensor, rate: int, new_rate: int) -> torch.Tensor:
     return torch.cat(blocks, dim=1)
 
 
+@functools.cache
 def kaldi_mel_filters(num_mel_bins: int) -> torch.Tensor:
     """Returns Kaldi's filters (FFT bins, mel bins): triangles over a mel scale of natural logarithms.
 

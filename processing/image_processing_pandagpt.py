@@ -218,7 +218,20 @@ class _DepthDefaults(_PictureProcessor):
         return super()._standardize_kwargs(*args, **kwargs)
 
 
-class PandaGPTImageProcessor(_ImageDefaults, TorchvisionBackend):
+class _TorchvisionAsPillow(TorchvisionBackend):
+    """Torchvision's backend with Pillow's way of rounding."""
+
+    def resize(self, image: torch.Tensor, size: SizeDict, *args: Any, **kwargs: Any) -> torch.Tensor:
+        # Along the rows, then along the columns, each exactly and then rounded to 8 bits. Torchvision's own arithmetic
+        # on 8 bits is coarser: a few pixels in a million would be two grey levels away.
+        height, width = _scaled_size(image, size)
+        for step in ((image.shape[-2], width), (height, width)):
+            scaled = super().resize(image.float(), SizeDict(height=step[0], width=step[1]), *args, **kwargs)
+            image = scaled.round().clamp(0, 255).to(torch.uint8)
+        return image
+
+
+class PandaGPTImageProcessor(_ImageDefaults, _TorchvisionAsPillow):
     """Colour pictures for ImageBind's vision encoder, resized by torchvision (see [`PandaGPTImageProcessorPil`])."""
 
 
@@ -239,7 +252,7 @@ class PandaGPTImageProcessorPil(_ImageDefaults, PilBackend):
     """
 
 
-class PandaGPTThermalImageProcessor(_ThermalDefaults, TorchvisionBackend):
+class PandaGPTThermalImageProcessor(_ThermalDefaults, _TorchvisionAsPillow):
     """Thermal pictures, resized by torchvision (see [`PandaGPTThermalImageProcessorPil`])."""
 
 
@@ -298,13 +311,17 @@ class PandaGPTDepthImageProcessorPil(_DepthDefaults, PilBackend):
 
     def resize(self, image: np.ndarray, size: SizeDict, resample: Any = None, *args: Any, **kwargs: Any) -> np.ndarray:
         # The library's resize of arrays goes through 8 bits.
-        if size.shortest_edge:
-            new_size = get_resize_output_image_size(
-                image, size.shortest_edge, default_to_square=False, input_data_format=ChannelDimension.FIRST
-            )
-        else:
-            new_size = (size.height, size.width)
+        new_size = _scaled_size(image, size)
         return np.asarray(Image.fromarray(image[0]).resize(new_size[::-1], resample=resample))[None]
+
+
+def _scaled_size(image: Any, size: Any) -> tuple[int, int]:
+    """Height and width that a picture (channels, height, width) is scaled to."""
+    if not size.shortest_edge:
+        return size.height, size.width
+    return get_resize_output_image_size(
+        image, size.shortest_edge, default_to_square=False, input_data_format=ChannelDimension.FIRST
+    )
 
 
 def open_picture(source: Any) -> Picture:

@@ -230,14 +230,15 @@ class _VideoFile:
             if not container.streams.video:
                 raise ValueError("it has no video track")
             stream = container.streams.video[0]
-            packets = [packet for packet in container.demux(stream) if packet.size]
+            # Only what they say of themselves is kept: the packets together are the whole file.
+            packets = [(p.pts, p.is_keyframe, p.is_discard) for p in container.demux(stream) if p.size]
             if len(packets) < stream.frames and self._count_stored() < stream.frames:
                 raise ValueError(f"the file is truncated: it holds {len(packets)} of {stream.frames} frames")
             self.fps = float(stream.average_rate or stream.guessed_rate or 0)
-        shown = [packet.pts for packet in packets if not packet.is_discard]
+        shown = [time for time, _, is_hidden in packets if not is_hidden]
         self.num_frames = len(shown)
         self.times = sorted(time for time in shown if time is not None)
-        self.key_times = [packet.pts for packet in packets if packet.is_keyframe and packet.pts is not None]
+        self.key_times = [time for time, is_key, _ in packets if is_key and time is not None]
 
     def read(self, numbers: list[int]) -> list[np.ndarray]:
         """Returns the frames of these ascending numbers as RGB (height, width, 3), turned upright."""
@@ -266,6 +267,7 @@ class _VideoFile:
     def _seek(self, numbers: list[int]) -> Iterator[Any]:
         with self._open() as container:
             stream = container.streams.video[0]
+            stream.thread_type = "AUTO"  # on all cores; by default only what was encoded in slices is
             decoder = container.decode(stream)
             position = self.times[0]
             for number in numbers:
@@ -281,6 +283,7 @@ class _VideoFile:
 
     def _count(self, numbers: list[int]) -> Iterator[Any]:
         with self._open() as container:
+            container.streams.video[0].thread_type = "AUTO"
             for number, frame in enumerate(container.decode(video=0)):
                 if number in numbers:
                     yield frame

@@ -9,9 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import pandagpt
+from demo.conversation import Conversation
+from demo.untrained import build
 
 
 ROOT = Path(__file__).parents[1]
@@ -68,3 +71,38 @@ def test_a_wrong_option_is_refused_by_the_command_itself():
     answered = run("chat", "--telepathy")
     assert answered.returncode == 2
     assert "--telepathy" in answered.stderr
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """Saves an untrained model in a type; returns it in float32, its folder, and what reads pictures for it."""
+
+    def save(dtype: torch.dtype):
+        model, processor = build()
+        for part in (model.to(dtype), processor):
+            part.save_pretrained(tmp_path)
+        return model.float(), str(tmp_path), processor.image_processor
+
+    return save
+
+
+def test_on_a_cpu_the_encoders_of_a_float16_checkpoint_run_in_float32(checkpoint, examples):
+    exact, folder, read = checkpoint(torch.float16)
+    model, processor = pandagpt.load(folder, device="cpu")
+    assert model.model.imagebind.dtype == torch.float32 and model.lm_head.weight.dtype == torch.float16
+    pixels = read(examples / "picture.png", return_tensors="pt").pixel_values
+    with torch.no_grad():
+        ours, other = (each.model.imagebind.encode("vision", pixels).pooler_output for each in (model, exact.eval()))
+    assert ours.equal(other)
+    talk = Conversation(model, processor)
+    assert talk.ask("What is this?", [("image", str(examples / "picture.png"))], max_new_tokens=4).answer
+    assert talk.ask("And this?", [("audio", str(examples / "sound.wav"))], max_new_tokens=4).answer
+    assert pandagpt.load(folder, dtype="float16", device="cpu")[0].model.imagebind.dtype == torch.float16
+
+
+def test_on_a_cpu_the_encoders_keep_bfloat16_where_it_is_multiplied(checkpoint, monkeypatch):
+    _, folder, _ = checkpoint(torch.bfloat16)
+    for multiplies, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=multiplies: {"avx512_bf16": found})
+        model, _ = pandagpt.load(folder, device="cpu")
+        assert model.model.imagebind.dtype == dtype and model.lm_head.weight.dtype == torch.bfloat16
