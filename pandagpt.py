@@ -155,7 +155,7 @@ def multiplies_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16, such as by AVX512-BF16 or AMX. An old torch does not know."""
     import torch
 
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any("bf16" in name and has is True for name, has in capabilities.items())
 
 

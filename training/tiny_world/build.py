@@ -48,7 +48,15 @@ from training.tiny_world.models import pandagpt_config
 from training.tiny_world.pretrain_imagebind import align_others, pretrain_vision
 from training.tiny_world.pretrain_language import pretrain_language
 from training.tiny_world.render import render_split
-from training.tiny_world.table import CHANCE, MODALITY_REPORT, RESULTS, RESULTS_IN_32_BITS, TWO_THINGS, write_table
+from training.tiny_world.table import (
+    BOTH_THINGS,
+    CHANCE,
+    MODALITY_REPORT,
+    RESULTS,
+    RESULTS_IN_32_BITS,
+    TWO_THINGS,
+    write_table,
+)
 from training.tiny_world.world import MODALITIES, instances
 
 
@@ -57,7 +65,15 @@ COMPLETE = ".complete.json"
 
 # The pair of media that the table has a column for, of one individual, and of two different ones.
 SUMMED = ("image", "audio")
-TWO_THINGS_QUESTIONS = {"kind": "What is it?", "both": "What do you see and what do you hear?"}
+TWO_THINGS_QUESTIONS = {TWO_THINGS: "What is it?", BOTH_THINGS: "What do you see and what do you hear?"}
+
+# What the card says of the model beside its figures.
+ABOUT = (
+    "It is tiny, and made from nothing: all that it knows is a toy world of eight kinds of things, small or large, "
+    "slow, steady or fast, in four colours, drawn by formulas, and the few sentences in which that world is asked "
+    "about. It shows on a laptop that a language model tuned on pictures alone understands sound, heat, depth and "
+    "motion through ImageBind's shared space."
+)
 
 
 @dataclass(frozen=True)
@@ -198,7 +214,8 @@ class Build:
         by = ("--by", "modality", "question")
         run(bundled, "open_questions", "test.jsonl", RESULTS, *by)
         run(merged, "open_questions", "test.jsonl", RESULTS_IN_32_BITS, *by)
-        run(bundled, "open_questions", f"{TWO_THINGS}.jsonl", TWO_THINGS, *by)
+        for name in TWO_THINGS_QUESTIONS:
+            run(bundled, "open_questions", f"{name}.jsonl", name)
         run(bundled, "modality_report", "controls/test.jsonl", MODALITY_REPORT, "--untrained_projector", "true")
         write_table(folder)
 
@@ -229,34 +246,29 @@ def join_questions(path: Path, seed: int) -> None:
                 file.write(json.dumps(first) + "\n")
 
 
-def write_two_things(folder: Path) -> Path:
+def write_two_things(folder: Path) -> None:
     """
-    Ask about pictures and sounds of different kinds of things in one slot: what it is, and what both are.
-
-    To the first either kind is a right answer, to the second only both: no exact answer to it was ever taught.
+    Ask about pictures and sounds of different kinds of things in one slot: in `two_things.jsonl` what it is, where
+    either kind is a right answer, and in `both_things.jsonl` what both are, which was never taught.
 
     Args:
         folder (`Path`):
             Of the held-out individuals, `test.jsonl`.
-
-    Returns:
-        `Path`: the file of conversations, `two_things.jsonl`.
     """
     with open(folder / "test.jsonl", encoding="utf-8") as file:
         rows = [row for row in map(json.loads, file) if row["question"] == "kind"]
     pictures, sounds = ([row for row in rows if row["modality"] == modality] for modality in SUMMED)
-    path = folder / f"{TWO_THINGS}.jsonl"
-    with path.open("w", encoding="utf-8") as file:
-        for place, picture in enumerate(pictures):
-            following = chain(sounds[place:], sounds[:place])
-            sound = next(row for row in following if row["kind"] != picture["kind"])
-            (seen, *_), (heard, *_) = (row["messages"][0]["content"] for row in (picture, sound))
-            either = [row["messages"][1]["content"][0]["text"] for row in (picture, sound)]
-            for question, text in TWO_THINGS_QUESTIONS.items():
-                picture["messages"][0]["content"] = [seen, heard, {"type": "text", "text": text}]
-                row = {"id": f"{picture['id']}-{question}", "question": question, "modality": "+".join(SUMMED)}
-                file.write(json.dumps(picture | row | {"answers": either}) + "\n")
-    return path
+    for name, question in TWO_THINGS_QUESTIONS.items():
+        with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+            for place, picture in enumerate(pictures):
+                following = chain(sounds[place:], sounds[:place])
+                sound = next(row for row in following if row["kind"] != picture["kind"])
+                messages = [dict(message) for message in picture["messages"]]
+                media = [row["messages"][0]["content"][0] for row in (picture, sound)]
+                messages[0]["content"] = [*media, {"type": "text", "text": question}]
+                either = [row["messages"][1]["content"][0]["text"] for row in (picture, sound)]
+                row = picture | {"modality": "+".join(SUMMED), "messages": messages, "answers": either}
+                file.write(json.dumps(row) + "\n")
 
 
 def assemble(imagebind: Path, language: Path, output: Path) -> None:
@@ -299,9 +311,8 @@ def add_card(output: Path) -> None:
     (folder / "evaluation").mkdir(exist_ok=True)
     for name in (f"{RESULTS}.json", f"{TWO_THINGS}.json", f"{MODALITY_REPORT}.json", "table.md"):
         shutil.copy(output / "evaluation" / name, folder / "evaluation")
-    # Where the build stood on this machine is nobody's concern.
-    facts = (output / "stage_2" / FACTS).read_text(encoding="utf-8")
-    (folder / FACTS).write_text(facts.replace(json.dumps(str(output))[1:-1], "."), encoding="utf-8")
+    facts = json.loads((output / "stage_2" / FACTS).read_text(encoding="utf-8"))
+    (folder / FACTS).write_text(json.dumps(facts | {"about": ABOUT}, indent=2) + "\n", encoding="utf-8")
     write_card(folder, None)
 
 

@@ -22,7 +22,7 @@ CHANCE = {
 
 # What `pandagpt evaluate` wrote, without `.json`.
 RESULTS, RESULTS_IN_32_BITS, MODALITY_REPORT = "results", "results_in_32_bits", "modality_report"
-TWO_THINGS = "two_things"
+TWO_THINGS, BOTH_THINGS = "two_things", "both_things"
 
 # Kind and description are asked for equally often in the controls.
 CHANCE_OF_CONTROLS = (CHANCE["kind"] + CHANCE["description"]) / 2
@@ -62,7 +62,7 @@ def write_table(folder: Path) -> Path:
         ),
         f"In 32 bits no cell differs by more than {100 * max(differences):.1f} points.",
         "A picture and a sound of different kinds of things in one slot: asked what it is, the answer names one of "
-        f"the two in {_percent(_shares(two_things)['kind', 'image+audio'])} of {len(_read_both(folder))}; asked for "
+        f"the two in {_percent(two_things['scores']['exact_match']['value'])} of {two_things['samples']}; asked for "
         f"both, which was never taught, it names both in {_percent(_named_both(folder))}.",
         f"Controls, kind and description together (chance {_percent(CHANCE_OF_CONTROLS)}), {controlled} questions a "
         "cell: the medium of another individual, and an untrained projector before the trained LoRA; then the "
@@ -92,15 +92,10 @@ def _shares(results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
     }
 
 
-def _read_both(folder: Path) -> list[dict[str, Any]]:
-    """Predictions for the question that asks for both of two things."""
-    with open(folder / f"{TWO_THINGS}.predictions.jsonl", encoding="utf-8") as file:
-        return [row for row in map(json.loads, file) if row["id"].endswith("-both")]
-
-
 def _named_both(folder: Path) -> float:
     """How often the answer names the kinds of both things: the last words of what they would be called."""
-    rows = _read_both(folder)
+    with open(folder / f"{BOTH_THINGS}.predictions.jsonl", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
     return sum(_names_all(row["answers"][0], row["references"][0]) for row in rows) / len(rows)
 
 
