@@ -6,7 +6,8 @@ python -m benchmarks.all            # half an hour on two CPU cores that do noth
 python -m benchmarks.all --small    # a trial of a minute, which is printed and not written
 ```
 
-The other sections stay as they are: conversion needs a large disk, and training has a script of its own.
+The other sections stay as they are: conversion needs a large disk, training and evaluation have scripts of their own.
+The page's needs `pip install -e ".[demo]"`.
 """
 
 import re
@@ -18,7 +19,7 @@ from typing import Annotated
 import typer
 
 
-SCRIPTS = ("encoders", "dtypes", "generation", "media", "loading", "growth")
+SCRIPTS = ("encoders", "dtypes", "generation", "media", "loading", "growth", "web")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

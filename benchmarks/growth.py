@@ -12,7 +12,6 @@ logarithms: 1 is growth in proportion. What costs the same at any size pulls it 
 largest sizes stands beside it.
 """
 
-import resource
 import statistics
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -84,7 +83,13 @@ def answer(model: Any, processor: PandaGPTProcessor, conversations: list) -> Non
 def point(run: Callable[[], Any]) -> Point:
     run()
     seconds = statistics.median(seconds_of(run) for _ in range(RUNS))
-    return Point(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+    return Point(seconds, peak_memory())
+
+
+def peak_memory() -> float:
+    """In MB, of this process since it began (`ru_maxrss` would begin with its parent's)."""
+    with open("/proc/self/status", encoding="utf-8") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024 / 1e6
 
 
 def of_media(count: int, folder: Path, size: tuple) -> Point:

@@ -27,13 +27,17 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.timing import print_heading
+
 
 PICTURE = Path(__file__).parents[1] / "demo" / "examples" / "picture.png"
 QUESTION = "What do you see?"
 
 
 def main(small: Annotated[bool, typer.Option(help="Fewer and shorter runs.")] = False) -> None:
-    """Print both tables."""
+    """Print a section of RESULTS.md."""
+    command = f"python -m benchmarks.web{' --small' * small}"
+    print_heading("The page (`web.py`)", command, ("torch", "transformers", "gradio"))
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     repeats, length = (3, 16) if small else (15, 64)
     with TemporaryDirectory() as uploads:
@@ -48,7 +52,7 @@ def main(small: Annotated[bool, typer.Option(help="Fewer and shorter runs.")] = 
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, share=False, server_name="127.0.0.1")
         try:
             first_token(model, processor, url, repeats, length)
-            throughput(url, length)
+            throughput(url, max(repeats // 3, 1), length)
         finally:
             page.close()
 
@@ -58,20 +62,24 @@ def first_token(model: Any, processor: Any, url: str, repeats: int, length: int)
     for _ in range(repeats + 1):
         terminal.append(_terminal(model, processor, length))
         web.append(_Client(url).ask(length)[0])
+    print(f"| what | of {repeats} runs, the median |\n|---|---|")
     for name, seconds in (("terminal", terminal[1:]), ("page", web[1:])):  # the first of each warms up
-        print(f"time to first token, {name}: {1000 * statistics.median(seconds):.0f} ms ({repeats} runs)")
+        print(f"| time to first token, {name} | {1000 * statistics.median(seconds):.0f} ms |", flush=True)
 
 
-def throughput(url: str, length: int) -> None:
-    rates = {}
-    for visitors in (1, 8):
-        clients = [_Client(url) for _ in range(visitors)]
-        started = time.perf_counter()
-        with ThreadPoolExecutor(visitors) as pool:
-            list(pool.map(lambda client: client.ask(length), clients))
-        rates[visitors] = visitors * length / (time.perf_counter() - started)
-        print(f"{visitors} at once: {rates[visitors]:.0f} tokens a second in all")
-    print(f"eight against one: {rates[8] / rates[1]:.2f}")
+def throughput(url: str, repeats: int, length: int) -> None:
+    rates: dict[int, list[float]] = {1: [], 8: []}
+    for _ in range(repeats):
+        for visitors, found in rates.items():
+            clients = [_Client(url) for _ in range(visitors)]
+            started = time.perf_counter()
+            with ThreadPoolExecutor(visitors) as pool:
+                list(pool.map(lambda client: client.ask(length), clients))
+            found.append(visitors * length / (time.perf_counter() - started))
+    for visitors, found in rates.items():
+        print(f"| tokens a second in all, {visitors} at once | {statistics.median(found):.0f} |")
+    each = [eight / one for one, eight in zip(*rates.values(), strict=True)]
+    print(f"| eight at once against one | {statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f}) |")
 
 
 def _terminal(model: Any, processor: Any, length: int) -> float:

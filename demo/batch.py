@@ -7,8 +7,8 @@ file's folder. The answers are a line each, in the order of the questions, with 
 or the `error` that came instead.
 
 Notable:
-- Media are encoded first, each different one once; then questions of like length are answered together, which of them
-  depends on the file alone.
+- Media are encoded first, each different one once; then questions of like length are answered together. If the memory
+  does not hold a batch of answers it is halved; for media a smaller batch is for the user to choose.
 - What a process has found it writes down after each batch, beside the answers. A run that was killed goes on there.
 - A run that has ended leaves its settings there, so that another one asks only the questions that have no line among
   the answers.
@@ -74,7 +74,7 @@ def answer_file(
         ValueError: when there are answers of a run with other settings, or the model answers no questions.
     """
     questions, output = Path(str(settings.data)), Path(settings.output)
-    folder = output.with_name(f"{output.stem}.parts")
+    folder = output.with_name(f"{output.name}.parts")
     answered = _read_answers(output, folder)
     # Processes finish at different times: none may give up on the others.
     state = PartialState(cpu=settings.device == "cpu", timeout=timedelta(days=30))
@@ -104,6 +104,11 @@ def answer_file(
     )
     ask = _LastAnswerer(model, loaded.processor, embeddings, settings).ask
     for prediction in Run(settings, loaded, state, folder).predict(samples, ask):
+        if "error" not in prediction and "answer" not in prediction:
+            # On a shared folder that shows new files late; nothing that was found is lost.
+            raise OSError(
+                f"the answer to line {prediction['line']} is not in {folder} yet: give the same command again"
+            )
         if "error" in prediction:
             prediction["error"] = spoken_here(prediction["error"].removeprefix("ValueError: "))
         answered[prediction["line"]] = {name: prediction[name] for name in NAMES if name in prediction}
@@ -128,7 +133,7 @@ class _LastAnswerer(Answerer):
         try:
             set_seed(self.settings.seed + samples[0].index)
             return [{"answer": answer} for answer in self._generate([sample.messages for sample in samples])]
-        except (RuntimeError, TemplateError, TypeError, ValueError) as error:
+        except (IndexError, RuntimeError, TemplateError, TypeError, ValueError) as error:
             if isinstance(error, RuntimeError) and not should_reduce_batch_size(error):
                 raise
             reason = f"{type(error).__name__}: {error}"
@@ -190,7 +195,7 @@ def _read(line: bytes, folder: str, settings: Settings) -> tuple[Sample, dict[st
     except json.JSONDecodeError as error:
         sample.error = f"it is not JSON: {error.msg} (column {error.colno})"
         return sample, {}
-    except (TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         sample.error, sample.columns = str(error), columns
         return sample, {}
     while sample.messages and sample.messages[-1][0] == "assistant":
@@ -205,10 +210,11 @@ def _as_conversation(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record as chat data have it, which ends with the answer that is to be given."""
     name = next((name for name in CONVERSATION_NAMES if record.get(name)), None)
     media = {name: record[name] for name in MEDIA_NAMES if name in record}
+    asked = name or "question"
+    if unknown := sorted(set(record) - {"id", asked, *MEDIA_NAMES}):
+        raise ValueError(f"it has the unknown field {unknown[0]!r}, expected id, {asked}, {', '.join(KINDS)}")
     if name is not None:
         turns = record[name]
-    elif unknown := sorted(set(record) - {"id", "question", *MEDIA_NAMES}):
-        raise ValueError(f"it has the unknown field {unknown[0]!r}, expected id, question, {', '.join(KINDS)}")
     elif not isinstance(record.get("question"), str) or not record["question"].strip():
         raise ValueError("it has neither a question nor messages")
     else:
@@ -220,7 +226,9 @@ def _as_conversation(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_kinds(sample: Sample, modalities: Sequence[str]) -> None:
     """Notes why a sample cannot be asked: nothing is, or about what the model has no encoder for."""
-    if sample.error is None and (not sample.messages or sample.messages[-1][0] != "user"):
+    if sample.error is None and (
+        not sample.messages or sample.messages[-1][0] != "user" or not sample.messages[-1][1]
+    ):
         sample.error = "it has no question of a user"
     for kind, _ in sample.media:
         if MODALITY_OF_MEDIA_TYPE[kind] not in modalities:

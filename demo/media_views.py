@@ -104,7 +104,11 @@ def picture_of(kind: str, path: str | Path, imu_rate: float | None = None) -> Pa
     if not target.exists():
         if not path.exists():
             return None
-        _write_at_once(target, _png(kind, path, imu_rate))
+        try:
+            _write_at_once(target, _png(kind, path, imu_rate))
+        except OSError as error:  # a full disk, or a folder that was cleaned meanwhile
+            logger.info("No picture of %s: %s", path, error)
+            return None
     return target if target.stat().st_size else None
 
 
@@ -121,9 +125,10 @@ def _png(kind: str, path: Path, imu_rate: float | None) -> bytes:
 
 def _write_at_once(target: Path, content: bytes) -> None:
     """Whoever looks sees the whole file or none."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, target)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        hidden = Path(folder) / target.name
+        hidden.write_bytes(content)
+        os.replace(hidden, target)
 
 
 def _draw(kind: str, path: Path, imu_rate: float | None) -> Image.Image:

@@ -149,7 +149,8 @@ class Session:
     @property
     def waits(self) -> bool:
         """Whether a question is not answered yet."""
-        return bool(self.turns) and self.turns[-1].waits
+        turns = self.turns[-1:]  # at once: another thread may clear them
+        return bool(turns) and turns[0].waits
 
     @property
     def is_unheard(self) -> bool:

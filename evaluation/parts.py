@@ -66,8 +66,8 @@ def settle(folder: Path, settings: dict[str, Any]) -> None:
         before = json.loads(path.read_text(encoding="utf-8"))
         if differences := [name for name in settings if before.get(name) != settings[name]]:
             raise ValueError(
-                f"{folder} holds an unfinished run with another {', '.join(differences)}: give another --output, or "
-                "remove that folder"
+                f"{folder} is of a run with another {', '.join(differences)}: give another --output, or remove it and "
+                "what it has written"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,9 +82,9 @@ def remove(folder: Path) -> None:
 
 
 def _whole_lines(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:  # a torn line may end within a character
         for line in file:
-            if line.endswith("\n"):
+            if line.endswith(b"\n"):
                 yield tuple(json.loads(line))
 
 

@@ -99,12 +99,11 @@ def test_the_place_in_line_is_seen(page, visit):
 
 
 def test_a_question_whose_browser_never_stands_in_line_holds_its_place_for_a_moment_only(page, monkeypatch):
-    monkeypatch.setattr("demo.page.TO_JOIN", 0.5)
     monkeypatch.setattr("demo.page.MOST_WAITING", 1)
     one, two = (PageClient(page.blocks.local_url) for _ in range(2))
     one.submit("What is it?")
     assert "waiting already" in two.submit("And mine?")
-    time.sleep(0.6)
+    monkeypatch.setattr("demo.page.TO_JOIN", 0)
     assert "waiting already" not in two.submit("And mine?")
     two.join()
     assert two.listen().answer

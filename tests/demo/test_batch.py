@@ -1,6 +1,7 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
 """A file of questions, answered by the bundled model as it answers each question alone, whatever happens meanwhile."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -108,16 +109,18 @@ def test_every_kind_is_answered_as_alone_and_what_is_broken_says_why(folder, bun
         '{"question": "What is it?", "img": "picture.png"}': "unknown field 'img'",
         '{"image": "picture.png"}': "neither a question nor messages",
         '{"question": " "}': "neither a question nor messages",
+        '{"messages": [{"role": "user", "content": "What?"}], "imge": "a.png"}': "unknown field 'imge'",
+        '{"messages": [{"role": "user", "content": []}]}': "no question of a user",
         '{"question": "What is': "it is not JSON: Unterminated string",
         '["What is it?"]': "an object with a question or messages, got list",
         '{"messages": "What is it?"}': "messages must be a list of turns, got str",
         '{"messages": [{"role": "assistant", "content": "A dog."}]}': "no question of a user",
     }
     (folder / "questions.jsonl").write_text("\n".join([*lines, "", everything, *broken]), encoding="utf-8")
-    assert "22 questions, of which 9 could not be answered: answers.jsonl\n" in answer("--workers", "2").stderr
+    assert "24 questions, of which 11 could not be answered: answers.jsonl\n" in answer("--workers", "2").stderr
 
     answers = read("answers.jsonl")
-    assert [line["line"] for line in answers] == [line for line in range(1, 24) if line != 13]
+    assert [line["line"] for line in answers] == [line for line in range(1, 26) if line != 13]
     for (question, kind, name), line in zip(asked, answers, strict=False):
         alone = Conversation(*bundled).ask(question, [(kind, name)], **SHORT).answer
         assert line == {"line": line["line"], "id": line["line"], "question": question, "answer": alone}
@@ -129,10 +132,8 @@ def test_every_kind_is_answered_as_alone_and_what_is_broken_says_why(folder, bun
 
 @pytest.fixture(scope="module")
 def of_pictures(pictures) -> list[dict]:
-    before = os.getcwd()
-    os.chdir(pictures)
-    answer("--batch-size", "16", "--output", "sixteen.jsonl")
-    os.chdir(before)
+    with contextlib.chdir(pictures):
+        answer("--batch-size", "16", "--output", "sixteen.jsonl")
     return read(pictures / "sixteen.jsonl")
 
 
@@ -194,7 +195,7 @@ def test_raw_sensor_files_take_their_units(folder):
 def test_a_run_goes_on_where_it_was_stopped(pictures, of_pictures, tmp_path, monkeypatch):
     arguments = ["--input", "some.jsonl", "--output", str(tmp_path / "answers.jsonl"), "--batch-size", "2"]
     process = launch(pictures, *arguments)
-    part = tmp_path / "answers.parts" / "answers-00000.jsonl"
+    part = tmp_path / "answers.jsonl.parts" / "answers-00000.jsonl"
     while process.poll() is None and not (part.is_file() and part.stat().st_size > 200):  # two batches and more
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
@@ -211,7 +212,7 @@ def test_a_run_goes_on_where_it_was_stopped(pictures, of_pictures, tmp_path, mon
     found = read(tmp_path / "answers.jsonl")
     assert found.pop(int(name) - 1)["answer"] == "asked before"
     assert found == [line for line in of_pictures[:SOME] if line["line"] != int(name)]
-    assert [path.name for path in (tmp_path / "answers.parts").iterdir()] == [SETTINGS]
+    assert [path.name for path in (tmp_path / "answers.jsonl.parts").iterdir()] == [SETTINGS]
 
 
 def test_only_deleted_lines_are_asked_again_and_only_with_the_same_settings(folder):
@@ -293,10 +294,10 @@ TWO_PROCESSES = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_proce
 def launch_two(folder: Path, output: Path, *more: str) -> subprocess.Popen:
     """Returns when both processes have written answers."""
     process = launch(folder, "--output", str(output), *more, launcher=TWO_PROCESSES)
-    parts = [output.with_name("answers.parts") / f"answers-0000{rank}.jsonl" for rank in (0, 1)]
+    parts = [output.with_name("answers.jsonl.parts") / f"answers-0000{rank}.jsonl" for rank in (0, 1)]
     while not all(part.is_file() and part.stat().st_size for part in parts):
         assert process.poll() is None, process.communicate()[0].decode()
-        time.sleep(0.001)
+        time.sleep(0.001)  # for as long as the processes live
     return process
 
 
