@@ -57,6 +57,7 @@ test-transformers: setup
 
 # The sections of benchmarks/RESULTS.md on inference: half an hour on a machine that does nothing else.
 bench: setup
+	$(BIN)/pip install -c constraints.txt -e ".[train,eval,dev,demo]"
 	$(BIN)/python -m benchmarks.all
 
 lint: setup

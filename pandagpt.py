@@ -116,8 +116,9 @@ def load(name: str, revision: str | None = None, dtype: str = "auto", device: An
             which the adapter's configuration may name.
         dtype (`str`, *optional*, defaults to `"auto"`):
             The weights' type; `"auto"` takes the checkpoint's, but on a CPU the encoders get float32 unless it is
-            bfloat16 and the processor multiplies that: their large products take 2 to 12 times as long otherwise. The
-            language model, whose speed is the memory's, keeps its type (`benchmarks/dtypes.py`).
+            bfloat16 and the processor multiplies that, since their large products take longer otherwise, at twice the
+            encoders' memory. The language model, whose speed is the memory's, keeps its type
+            (`benchmarks/dtypes.py`). What is saved from there has both types; give one to have one.
         device (`str`, *optional*, defaults to `"auto"`):
             Where the model runs; `"auto"` spreads it over what there is.
 

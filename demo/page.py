@@ -326,7 +326,8 @@ class Page:
     def _waiting(self) -> int:
         """How many questions stand in line, or were put a moment ago and are about to."""
         lines = self.blocks._queue.event_queue_per_concurrency_id
-        in_line = {event.session_hash for event in (lines["model"].queue if "model" in lines else ())}
+        events = lines["model"].queue if "model" in lines else ()
+        in_line = {event.session_hash for event in events if event.fn.name == self._answer.__name__}
         earliest = time.monotonic() - TO_JOIN
         about_to = {
             key for key, session in self.sessions.items() if session.is_unheard and session.begun_at > earliest

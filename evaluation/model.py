@@ -62,7 +62,7 @@ def load(
         revision (`str`, *optional*):
             Branch, tag or commit on the Hub of what `name` names.
         dtype (`str`, *optional*, defaults to `"auto"`):
-            Type of the weights; `"auto"` takes the checkpoint's.
+            Type of the weights; `"auto"` takes the checkpoint's, for a PandaGPT as [`pandagpt.load`] does.
         device (`str` or `torch.device`, *optional*):
             Where it runs; `"auto"` spreads it over what there is.
 

@@ -60,6 +60,8 @@ from training.tiny_world.table import (
 from training.tiny_world.world import MODALITIES, instances
 
 
+CONTROLS = "controls.jsonl"
+
 # Beside the folder of a phase that was done to its end.
 COMPLETE = ".complete.json"
 
@@ -201,7 +203,8 @@ class Build:
         render = partial(render_split, "test", workers=os.cpu_count() or 1)
         together = [*MODALITIES, "+".join(SUMMED)]
         render(folder, self.size.tested, modalities=together, questions=list(CHANCE))
-        render(folder / "controls", self.size.controlled, questions=["kind", "description"])
+        few = render(folder / "controls", self.size.controlled, questions=["kind", "description"])
+        few.rename(few.with_name(CONTROLS))  # on the card it stands beside the results on `test.jsonl`
         write_two_things(folder)
 
     def evaluate(self, folder: Path) -> None:
@@ -216,7 +219,7 @@ class Build:
         run(merged, "open_questions", "test.jsonl", RESULTS_IN_32_BITS, *by)
         for name in TWO_THINGS_QUESTIONS:
             run(bundled, "open_questions", f"{name}.jsonl", name)
-        run(bundled, "modality_report", "controls/test.jsonl", MODALITY_REPORT, "--untrained_projector", "true")
+        run(bundled, "modality_report", f"controls/{CONTROLS}", MODALITY_REPORT, "--untrained_projector", "true")
         write_table(folder)
 
 

@@ -12,10 +12,12 @@ from huggingface_hub import ModelCard
 from transformers import AutoModel, AutoProcessor
 
 import pandagpt
+import training.sft
 from demo.conversation import BUNDLED, Conversation
 from hub_cards.facts import FACTS
 from training.tiny_world import models
 from training.tiny_world.build import (
+    ABOUT,
     COMPLETE,
     SIZES,
     TWO_THINGS_QUESTIONS,
@@ -215,7 +217,9 @@ def test_an_answer_names_both_things_or_not():
 
 def test_bundled_model_has_its_card():
     card = ModelCard.load(Path(BUNDLED) / "README.md")
-    assert "emergent" in card.text and card.data.tags
+    assert "emergent" in card.text and ABOUT in card.text
+    exact = [(one.dataset_name, one.task_name) for one in card.data.eval_results if one.metric_type == "exact_match"]
+    assert len(exact) == len(set(exact)) == 3
     assert json.loads((Path(BUNDLED) / FACTS).read_text(encoding="utf-8"))["continued_from"] == "stage_1"
 
 
@@ -235,3 +239,17 @@ def test_smoke_build_gives_the_same_table_again(smoke, tmp_path):
     Build(tmp_path, 0, SIZES["smoke"]).run()
     first, second = ((folder / "evaluation" / "table.md").read_text(encoding="utf-8") for folder in (smoke, tmp_path))
     assert first == second
+
+
+@pytest.mark.slow
+def test_words_of_ones_own_are_learnt_from_a_few_pictures_and_hold_for_sounds(tmp_path, examples):
+    path = render_split("validation", tmp_path, 96, modalities=["image"], questions=["kind"])
+    path.write_text(path.read_text(encoding="utf-8").replace("It is a dog.", "It is Rex."), encoding="utf-8")
+    output = tmp_path / "own"
+    training.sft.main(
+        ["--config", "own_words_tiny", "--model", BUNDLED, "--data", str(path), "--output_dir", str(output)]
+    )
+    model = pandagpt.load(str(output / "merged"))
+    for name, answer in (("picture.png", "It is Rex."), ("sound.wav", "It is Rex."), ("motion.csv", "It is a frog.")):
+        media = [(EXAMPLES[name][0], str(examples / name))]
+        assert Conversation(*model).ask("What is it?", media).answer == answer
