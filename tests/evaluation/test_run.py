@@ -156,7 +156,7 @@ def test_one_goes_on_where_two_processes_were_killed(tiny, data, uninterrupted, 
 def test_an_unfinished_run_with_other_settings_is_left_alone(tiny, data, tmp_path):
     arguments = command(tiny, data, tmp_path)
     finish(start(arguments, dies_at=("answers", 0)))
-    with pytest.raises(ValueError, match="unfinished run with another max_new_tokens"):
+    with pytest.raises(ValueError, match="is of a run with another max_new_tokens"):
         evaluate(parse([*arguments, "--max_new_tokens", "5"]))
 
 
