@@ -49,7 +49,7 @@ MEDIA_NAMES = tuple(name for names in COLUMN_NAMES.values() for name in names)
 NAMES = ("line", "id", "question", "answer", "error")
 
 # On these the answers depend. On the size of batches they do not, but for rounding and the draws of sampling.
-WITH_EFFECT = ("model", "revision", "dtype", "data", "max_new_tokens", "generation", "seed")
+WITH_EFFECT = ("model", "revision", "dtype", "max_new_tokens", "generation", "seed")
 
 
 def answer_file(
@@ -83,6 +83,7 @@ def answer_file(
     model = loaded.require_answers()
     conditions = {
         **{name: getattr(settings, name) for name in WITH_EFFECT},
+        "folder": str(questions.resolve().parent),  # of the media
         "system": system,
         "reading": reading,
         "questions": hashlib.sha256(questions.read_bytes()).hexdigest(),
@@ -190,7 +191,8 @@ def _read(line: bytes, folder: str, settings: Settings) -> tuple[Sample, dict[st
         record = json.loads(line.strip())
         if not isinstance(record, dict):
             raise TypeError(f"it must be an object with a question or messages, got {type(record).__name__}")
-        columns = {name: record[name] for name in ("id", "question") if record.get(name) is not None}
+        echoed = ("id",) if any(name in record for name in CONVERSATION_NAMES) else ("id", "question")
+        columns = {name: record[name] for name in echoed if record.get(name) is not None}
         ((sample, media),) = read_samples([_as_conversation(record)], folder, settings)
     except json.JSONDecodeError as error:
         sample.error = f"it is not JSON: {error.msg} (column {error.colno})"
@@ -208,13 +210,12 @@ def _read(line: bytes, folder: str, settings: Settings) -> tuple[Sample, dict[st
 
 def _as_conversation(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record as chat data have it, which ends with the answer that is to be given."""
-    name = next((name for name in CONVERSATION_NAMES if record.get(name)), None)
+    name = next((name for name in CONVERSATION_NAMES if name in record), None)
     media = {name: record[name] for name in MEDIA_NAMES if name in record}
-    asked = name or "question"
-    if unknown := sorted(set(record) - {"id", asked, *MEDIA_NAMES}):
-        raise ValueError(f"it has the unknown field {unknown[0]!r}, expected id, {asked}, {', '.join(KINDS)}")
-    if name is not None:
+    if name is not None:  # chat data have columns of their own beside it
         turns = record[name]
+    elif unknown := sorted(set(record) - {"id", "question", *MEDIA_NAMES}):
+        raise ValueError(f"it has the unknown field {unknown[0]!r}, expected id, question, {', '.join(KINDS)}")
     elif not isinstance(record.get("question"), str) or not record["question"].strip():
         raise ValueError("it has neither a question nor messages")
     else:

@@ -41,7 +41,9 @@ def demo(
     ] = "auto",
     device: Annotated[str, typer.Option(help="Such as cpu or cuda:0; auto takes what there is.")] = "auto",
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="The first free one from 7860 on when left out.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The first free one from 7860 on when left out.")
+    ] = None,
     max_file_size: Annotated[str, typer.Option(help="Largest upload.")] = "100mb",
 ) -> None:
     """Talk about pictures, videos, sounds and sensor readings in a browser."""
@@ -57,21 +59,24 @@ def demo(
         from demo.page import CSS, build, theme
 
         page = build(_served(model, revision, imagebind, dtype, device))
-        page.launch(
-            server_name=host,
-            server_port=port,
-            share=False,
-            show_error=False,
-            max_file_size=max_file_size,
-            state_session_capacity=MOST_SESSIONS,
-            footer_links=[],
-            enable_monitoring=False,
-            ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
-            theme=theme(),
-            css=CSS,
-        )
+        try:
+            page.launch(
+                server_name=host,
+                server_port=port,
+                share=False,
+                show_error=False,
+                max_file_size=max_file_size,
+                state_session_capacity=MOST_SESSIONS,
+                footer_links=[],
+                enable_monitoring=False,
+                ssr_mode=False,
+                pwa=False,
+                mcp_server=False,
+                theme=theme(),
+                css=CSS,
+            )
+        except OSError as error:
+            fail(f"--port {port} cannot be used on {host}: {str(error).split(':')[0]}", "demo")
     del gradio
 
 

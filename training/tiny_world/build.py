@@ -106,7 +106,7 @@ class Size:
 
 
 SIZES = {
-    "smoke": Size(1536, 100, {"audio": 35, "thermal": 40, "depth": 40, "imu": 30}, 50, 384, 192, 50, 48, 16),
+    "smoke": Size(1152, 100, {"audio": 30, "thermal": 70, "depth": 50, "imu": 25}, 45, 384, 192, 45, 48, 16),
     "full": Size(14400, 700, {"audio": 250, "thermal": 450, "depth": 450, "imu": 250}, 300, 4800, 2400, 400, 480, 48),
 }
 

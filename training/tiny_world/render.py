@@ -139,7 +139,11 @@ def render(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Render the tiny world as ordinary files and chat data."""
-    path = render_split(split, output, size, seed, modalities.split(","), questions.split(","), resolution, workers)
+    asked = modalities.split(","), questions.split(",")
+    try:
+        path = render_split(split, output, size, seed, *asked, resolution, workers)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     typer.echo(f"{path}: {sum(1 for _ in path.open(encoding='utf-8'))} conversations about {size} individuals")
 
 

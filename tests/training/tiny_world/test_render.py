@@ -232,6 +232,12 @@ def test_the_command_renders_what_it_is_asked_for(tmp_path, capsys):
     assert {path.name for path in tmp_path.glob("media/*/*")} == {"thermal.png", "motion.npy"}
 
 
+def test_the_command_says_in_a_sentence_what_it_does_not_know(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        command.main(["render", "--split", "test", "--output", str(tmp_path), "--modalities", "smell"])
+    assert end.value.code == 2 and "unknown modality 'smell'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
