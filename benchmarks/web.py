@@ -61,25 +61,26 @@ def first_token(model: Any, processor: Any, url: str, repeats: int, length: int)
     terminal, web = [], []
     for _ in range(repeats + 1):
         terminal.append(_terminal(model, processor, length))
-        web.append(_Client(url).ask(length)[0])
-    print(f"| what | of {repeats} runs, the median |\n|---|---|")
+        web.append(_Visitor(url).ask(length))
+    print("| what | runs | median |\n|---|---|---|")
     for name, seconds in (("terminal", terminal[1:]), ("page", web[1:])):  # the first of each warms up
-        print(f"| time to first token, {name} | {1000 * statistics.median(seconds):.0f} ms |", flush=True)
+        print(f"| time to first token, {name} | {repeats} | {1000 * statistics.median(seconds):.0f} ms |", flush=True)
 
 
 def throughput(url: str, repeats: int, length: int) -> None:
     rates: dict[int, list[float]] = {1: [], 8: []}
     for _ in range(repeats):
         for visitors, found in rates.items():
-            clients = [_Client(url) for _ in range(visitors)]
+            people = [_Visitor(url) for _ in range(visitors)]
             started = time.perf_counter()
             with ThreadPoolExecutor(visitors) as pool:
-                list(pool.map(lambda client: client.ask(length), clients))
+                list(pool.map(lambda visitor: visitor.ask(length), people))
             found.append(visitors * length / (time.perf_counter() - started))
     for visitors, found in rates.items():
-        print(f"| tokens a second in all, {visitors} at once | {statistics.median(found):.0f} |")
+        print(f"| tokens a second in all, {visitors} at once | {repeats} | {statistics.median(found):.0f} |")
     each = [eight / one for one, eight in zip(*rates.values(), strict=True)]
-    print(f"| eight at once against one | {statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f}) |")
+    spread = f"{min(each):.2f} to {max(each):.2f}"
+    print(f"| eight at once against one | {repeats} | {statistics.median(each):.2f} ({spread}) |")
 
 
 def _terminal(model: Any, processor: Any, length: int) -> float:
@@ -99,44 +100,24 @@ def _terminal(model: Any, processor: Any, length: int) -> float:
     return first[0] - started
 
 
-class _Client:
-    """A visitor without a browser, who does what the page's own script does."""
+class _Visitor:
+    """Somebody who has uploaded the picture and asks about it."""
 
     def __init__(self, url: str):
-        import httpx
+        from tests.page_client import PageClient
 
-        self.http = httpx.Client(base_url=url, timeout=600)
-        self.session = os.urandom(8).hex()
-        config = self.http.get("/config").json()
-        self.events = {event["api_name"]: event for event in config["dependencies"]}
-        self.values = {component["id"]: component["props"].get("value") for component in config["components"]}
-        (self.picture,) = self.http.post(
-            "/gradio_api/upload", files={"files": (PICTURE.name, PICTURE.read_bytes())}
-        ).json()
+        self.client = PageClient(url)
+        self.attached = self.client.upload(PICTURE)
 
-    def ask(self, length: int) -> tuple[float, float]:
-        """Seconds to the first text and to the end of the answer."""
-        submit = self.events["_submit"]
-        data = [self.values.get(component) for component in submit["inputs"]]
-        file = {"path": self.picture, "orig_name": PICTURE.name, "meta": {"_type": "gradio.FileData"}}
-        data[:5] = [None, {"text": QUESTION, "files": [file]}, length, data[3], 0]
+    def ask(self, length: int) -> float:
+        """Seconds to the first text of an answer, which is waited for to its end."""
         started = time.perf_counter()
-        self._post("/gradio_api/run/predict", submit["id"], data)
-        self._post("/gradio_api/queue/join", self.events["_answer"]["id"], [None])
-        first = None
-        with self.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.session}) as stream:
-            for line in stream.iter_lines():
-                if first is None and '"process_generating"' in line and '"success":true' in line:
-                    first = time.perf_counter() - started
-                if '"process_completed"' in line:
-                    break
-        if first is None:
+        self.client.put(QUESTION, self.attached, length, temperature=0)
+        self.client.join()
+        first_text_at = self.client.listen().first_text_at
+        if first_text_at is None:
             raise RuntimeError("no answer came")
-        return first, time.perf_counter() - started
-
-    def _post(self, path: str, event: int, data: list) -> None:
-        body = {"fn_index": event, "data": data, "session_hash": self.session}
-        self.http.post(path, json=body).raise_for_status()
+        return first_text_at - started
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import httpx
 
 
 class Heard(NamedTuple):
-    """The places in line that were told, and the message that ends the answer, if one came."""
+    """The places in line that were told, the message that ends the answer, and when text first came, if it did."""
 
     places: set[int]
     end: dict
+    first_text_at: float | None
 
     @property
     def answer(self) -> str:
@@ -47,13 +49,22 @@ class PageClient:
             self._post("/gradio_api/run/predict", "_welcome", [])
             yield
 
-    def submit(self, question: str, *files: Path, max_new_tokens: int = 8) -> str:
-        """Puts a question about files; returns what the page says of it in its notice."""
+    def upload(self, *files: Path) -> list[dict]:
+        """Sends files; returns them as a question attaches them."""
         uploads = [("files", (file.name, file.read_bytes())) for file in files]
         paths = self.http.post("/gradio_api/upload", files=uploads).json() if files else []
-        attached = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
+        return [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
+
+    def submit(self, question: str, *files: Path, max_new_tokens: int = 8) -> str:
+        """Puts a question about files; returns what the page says of it in its notice."""
+        return self.put(question, self.upload(*files), max_new_tokens)
+
+    def put(self, question: str, attached: list[dict], max_new_tokens: int, temperature: float | None = None) -> str:
+        """Puts a question about what was uploaded; returns what the page says of it in its notice."""
         data = [self.values.get(component) for component in self.events["_submit"]["inputs"]]
         data[:3] = [None, {"text": question, "files": attached}, max_new_tokens]
+        if temperature is not None:
+            data[4] = temperature
         *_, notice = self._post("/gradio_api/run/predict", "_submit", data)["data"]
         return notice.get("value", "")
 
@@ -64,13 +75,16 @@ class PageClient:
     def listen(self) -> Heard:
         """Waits for the end of the answer."""
         places: set[int] = set()
+        first_text_at = None
         with self.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.session}) as stream:
             for line in stream.iter_lines():
                 message = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
                 if message.get("msg") == "estimation":
                     places.add(message["rank"])
+                if message.get("msg") == "process_generating" and message["success"] and first_text_at is None:
+                    first_text_at = time.perf_counter()
                 if message.get("msg") == "process_completed":
-                    return Heard(places, message)
+                    return Heard(places, message, first_text_at)
         raise AssertionError("the stream ended before the answer")
 
     def _post(self, path: str, event: str, data: list) -> dict:

@@ -5,44 +5,22 @@ import json
 
 import pytest
 from outsider import run_as_outsider
-from peft import LoraConfig, get_peft_model
+from pipeline_script import READ, save_adapter
 
 from demo.untrained import build
-from modeling_pandagpt.original_checkpoint_mapping import LORA_TARGETS
 
 
-READ = """
-import json, logging, sys
-import torch
-from transformers import pipeline
-from transformers.utils import logging as library_logging
-
-folder, examples = sys.argv[1:]
-FILES = {"image": "picture.png", "video": "video.mp4", "audio": "sound.wav", "thermal": "thermal.png",
-         "depth": "depth.npy", "imu": "motion.csv"}
-logged = []
-handler = logging.Handler()
-handler.emit = lambda record: logged.append(record.getMessage()) if record.levelno >= logging.ERROR else None
-library_logging.add_handler(handler)
-
-def chat(text, *kinds):
-    blocks = [{"type": kind, "path": f"{examples}/{FILES[kind]}"} for kind in kinds]
-    return [{"role": "user", "content": [*blocks, {"type": "text", "text": text}]}]
-
+READ_ONE = (
+    READ
+    + """
 def texts(outputs):
     return [output[0]["generated_text"] for output in outputs]
 
-pipe = pipeline("image-text-to-text", model=folder, trust_remote_code=True)
-generation = {"generate_kwargs": {"max_new_tokens": 6, "do_sample": False}}
+pipe = pipeline("image-text-to-text", model=folders[0], trust_remote_code=True)
 """
+)
 
 ONE_AND_MANY = """
-def answer(messages):
-    inputs = pipe.processor.apply_chat_template(
-        messages, tokenize=True, return_dict=True, add_generation_prompt=True, return_tensors="pt")
-    ids = pipe.model.generate(**inputs, **generation["generate_kwargs"])[:, inputs["input_ids"].shape[1]:]
-    return pipe.processor.post_process_image_text_to_text(ids)[0].strip()
-
 chats = [chat("What is this?", *FILES), chat("And this?", "imu", "depth"), chat("What is a panda?"),
          chat("Warm?", "thermal", "thermal")]
 expected = [answer(messages) for messages in chats]
@@ -90,7 +68,7 @@ def folder(tiny, tmp_path_factory):
 
 
 def test_pipeline_answers_about_all_six_kinds_alone_and_in_batches(folder, examples, tmp_path):
-    printed = run_as_outsider(READ + ONE_AND_MANY + BATCHES, tmp_path, folder, examples).splitlines()
+    printed = run_as_outsider(READ_ONE + ONE_AND_MANY + BATCHES, tmp_path, examples, folder).splitlines()
     answers, cases = map(json.loads, printed[-2:])
     assert len(answers) == 4 and all(answers)
     # The library's collation drops media of a row: there must be an error, or the answers of the single chats.
@@ -101,11 +79,8 @@ def test_pipeline_answers_about_all_six_kinds_alone_and_in_batches(folder, examp
 
 def test_pipeline_of_an_adapter(tiny, folder, examples, tmp_path):
     model, processor = build()
-    adapter = get_peft_model(model, LoraConfig(target_modules=LORA_TARGETS, init_lora_weights=False))
-    adapter.peft_config["default"].base_model_name_or_path = str(folder)
-    adapter.save_pretrained(tmp_path / "adapter")
-    processor.save_pretrained(tmp_path / "adapter")
-    printed = run_as_outsider(READ + ONE_AND_MANY, tmp_path, tmp_path / "adapter", examples)
+    adapter = save_adapter(model, processor, folder, tmp_path / "adapter")
+    printed = run_as_outsider(READ_ONE + ONE_AND_MANY, tmp_path, examples, tmp_path / "adapter")
     inputs = processor.apply_chat_template(
         [{"role": "user", "content": "What is a panda?"}],
         tokenize=True,
