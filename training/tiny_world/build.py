@@ -26,7 +26,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain, groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,6 +42,8 @@ from hub_cards.cards import write_card
 from hub_cards.facts import FACTS
 from modeling_pandagpt import ImageBindModel, PandaGPTForConditionalGeneration
 from training.embeddings import embed
+from training.tiny_world.conversations import another_thing, join_questions, two_things
+from training.tiny_world.files import read_rows, write_rows
 from training.tiny_world.language import QUESTIONS
 from training.tiny_world.models import pandagpt_config
 from training.tiny_world.pretrain_imagebind import align_others, pretrain_vision
@@ -67,7 +68,6 @@ COMPLETE = ".complete.json"
 
 # The pair of media that the table has a column for, of one individual, and of two different ones.
 SUMMED = ("image", "audio")
-TWO_THINGS_QUESTIONS = {TWO_THINGS: "What is it?", BOTH_THINGS: "What do you see and what do you hear?"}
 
 # What the card says of the model beside its figures.
 ABOUT = (
@@ -107,7 +107,7 @@ class Size:
 
 SIZES = {
     "smoke": Size(1152, 100, {"audio": 30, "thermal": 70, "depth": 50, "imu": 25}, 45, 384, 192, 45, 48, 16),
-    "full": Size(14400, 700, {"audio": 250, "thermal": 450, "depth": 450, "imu": 250}, 300, 4800, 2400, 400, 480, 48),
+    "full": Size(14400, 700, {"audio": 250, "thermal": 550, "depth": 600, "imu": 250}, 300, 4800, 2400, 400, 480, 48),
 }
 
 
@@ -182,7 +182,8 @@ class Build:
                 questions=questions,
                 workers=os.cpu_count() or 1,
             )
-            join_questions(path, self.seed)
+            if stage == "stage_2":
+                write_rows(path, join_questions(read_rows(path), np.random.default_rng(self.seed)))
 
     def embed_pictures(self, folder: Path) -> None:
         for stage in ("stage_1", "stage_2"):
@@ -202,10 +203,14 @@ class Build:
     def render_test(self, folder: Path) -> None:
         render = partial(render_split, "test", workers=os.cpu_count() or 1)
         together = [*MODALITIES, "+".join(SUMMED)]
-        render(folder, self.size.tested, modalities=together, questions=list(CHANCE))
+        path = render(folder, self.size.tested, modalities=together, questions=[q for q in QUESTIONS if q in CHANCE])
         few = render(folder / "controls", self.size.controlled, questions=["kind", "description"])
         few.rename(few.with_name(CONTROLS))  # on the card it stands beside the results on `test.jsonl`
-        write_two_things(folder)
+        rows = read_rows(path)
+        kinds = [row for row in rows if row["question"] == "kind" and row["modality"] in MODALITIES]
+        write_rows(path, [*rows, *another_thing(kinds, shown_first="image")])
+        write_rows(folder / f"{TWO_THINGS}.jsonl", two_things(kinds, SUMMED, for_both=False))
+        write_rows(folder / f"{BOTH_THINGS}.jsonl", two_things(kinds, SUMMED, for_both=True))
 
     def evaluate(self, folder: Path) -> None:
         def run(model: Path, task: str, data: str, name: str, *options: str) -> None:
@@ -217,61 +222,10 @@ class Build:
         by = ("--by", "modality", "question")
         run(bundled, "open_questions", "test.jsonl", RESULTS, *by)
         run(merged, "open_questions", "test.jsonl", RESULTS_IN_32_BITS, *by)
-        for name in TWO_THINGS_QUESTIONS:
+        for name in (TWO_THINGS, BOTH_THINGS):
             run(bundled, "open_questions", f"{name}.jsonl", name)
         run(bundled, "modality_report", f"controls/{CONTROLS}", MODALITY_REPORT, "--untrained_projector", "true")
         write_table(folder)
-
-
-def join_questions(path: Path, seed: int) -> None:
-    """
-    Make conversations of 1 to 3 questions of the questions about each picture, in random order.
-
-    Args:
-        path (`Path`):
-            File of rows, those about one picture one after the other. It is written anew.
-        seed (`int`):
-            Of order and lengths.
-    """
-    rng = np.random.default_rng(seed)
-    with path.open(encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    with path.open("w", encoding="utf-8") as file:
-        for _, group in groupby(rows, key=lambda row: row["messages"][0]["content"][0]["path"]):
-            about_one = list(group)
-            about_one = [about_one[place] for place in rng.permutation(len(about_one))]
-            while about_one:
-                first, *more = about_one[: rng.integers(1, 4)]
-                about_one = about_one[1 + len(more) :]
-                for row in more:
-                    row["messages"][0]["content"].pop(0)  # the picture stands before the first question alone
-                    first["messages"] += row["messages"]
-                file.write(json.dumps(first) + "\n")
-
-
-def write_two_things(folder: Path) -> None:
-    """
-    Ask about pictures and sounds of different kinds of things in one slot: in `two_things.jsonl` what it is, where
-    either kind is a right answer, and in `both_things.jsonl` what both are, which was never taught.
-
-    Args:
-        folder (`Path`):
-            Of the held-out individuals, `test.jsonl`.
-    """
-    with open(folder / "test.jsonl", encoding="utf-8") as file:
-        rows = [row for row in map(json.loads, file) if row["question"] == "kind"]
-    pictures, sounds = ([row for row in rows if row["modality"] == modality] for modality in SUMMED)
-    for name, question in TWO_THINGS_QUESTIONS.items():
-        with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
-            for place, picture in enumerate(pictures):
-                following = chain(sounds[place:], sounds[:place])
-                sound = next(row for row in following if row["kind"] != picture["kind"])
-                messages = [dict(message) for message in picture["messages"]]
-                media = [row["messages"][0]["content"][0] for row in (picture, sound)]
-                messages[0]["content"] = [*media, {"type": "text", "text": question}]
-                either = [row["messages"][1]["content"][0]["text"] for row in (picture, sound)]
-                row = picture | {"modality": "+".join(SUMMED), "messages": messages, "answers": either}
-                file.write(json.dumps(row) + "\n")
 
 
 def assemble(imagebind: Path, language: Path, output: Path) -> None:

@@ -1,9 +1,11 @@
 # Copyright 2026 The PandaGPT for transformers authors. Licensed under the Apache License, Version 2.0.
-"""The world as ordinary files: PNG, MP4, WAV, and arrays for NumPy or as a table."""
+"""The world as ordinary files: PNG, MP4, WAV, arrays for NumPy or as a table, and conversations, one a line."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import av
 import numpy as np
@@ -58,6 +60,19 @@ def write(instance: Instance, modality: str, path: Path, resolution: int = 64, r
         np.save(path, depth.render(instance, rng, resolution))
     else:
         Image.fromarray(RENDERERS[modality](instance, rng, resolution)).save(path)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Reads a file of conversations."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
+    """Writes a file of conversations."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    return path
 
 
 def _write_motion(path: Path, values: np.ndarray) -> None:

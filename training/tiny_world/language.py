@@ -55,7 +55,8 @@ _SENSES = {
     "depth": ("What do you sense?", "What can you sense?"),
     "imu": ("What do you feel?", "What can you feel?"),
 }
-_SENSED_SHARE = 0.3  # of the questions for a description that name the sense
+_BOTH = ("What are they?", "What are these?", "What things are these?", "Tell me what these are.", "Name both things.")
+_SENSED_SHARE = 0.3  # of the questions that could name the sense: for a description, or about two things
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,36 @@ def ask(instance: Instance, rng: np.random.Generator, question: str, modality: s
     return Conversation(question, (_turn(instance, rng, question, modality),))
 
 
+def ask_about_both(
+    kinds: tuple[str, str], rng: np.random.Generator, modalities: tuple[str, str] | None = None
+) -> Conversation:
+    """Asks what two things are that are shown together.
+
+    Args:
+        kinds (`tuple[str, str]`): what they are.
+        modalities (`tuple[str, str]`, *optional*): of the media that are shown, for wordings that fit; any without it.
+    """
+    if rng.random() < _SENSED_SHARE:
+        first, second = modalities or rng.choice(list(_SENSES), 2)
+        wording = ask_both_senses(first, second)
+    else:
+        wording = _BOTH[rng.integers(len(_BOTH))]
+    return Conversation("both", ((wording, answer_about_both(kinds)),))
+
+
+def ask_both_senses(first: str, second: str) -> str:
+    """Asks what is perceived in two media, as in: What do you see, and what do you hear?"""
+    asked, further = _SENSES[first][0], _SENSES[second][0]
+    further = further.replace("What", "what else" if further == asked else "what")
+    return f"{asked.rstrip('?')}, and {further}"
+
+
+def answer_about_both(kinds: tuple[str, str]) -> str:
+    """The exact answer to what two things are: in the order of the alphabet, since a sum of media has none."""
+    first, second = (f"{_article(kind)} {kind}" for kind in sorted(kinds))
+    return f"It is {first}." if first == second else f"They are {first} and {second}."
+
+
 def answer(instance: Instance, question: str) -> str:
     """The exact answer to an open question."""
     return {
@@ -120,18 +151,11 @@ def answer(instance: Instance, question: str) -> str:
     }[question]
 
 
-def text_messages(instance: Instance, rng: np.random.Generator, question: str | None = None) -> list[dict[str, Any]]:
-    """Returns chat messages in which a caption stands where a medium would: what a model of text can learn from."""
-    question = question or QUESTIONS[rng.integers(len(QUESTIONS))]
-    colour = question == "colour" or rng.random() < 0.5
-    return ask(instance, rng, question).messages(_text(caption(instance, rng, bool(colour))))
-
-
 def words() -> list[str]:
     """Every word and mark that occurs, sorted: a closed vocabulary."""
-    texts = [text for wordings in (*_WORDINGS.values(), *_SENSES.values()) for text in wordings]
+    texts = [text for wordings in (*_WORDINGS.values(), *_SENSES.values(), _BOTH) for text in wordings]
     texts = [re.sub(r"{\w+}", "", text) for text in texts]
-    texts += ["a an and It is Yes No , .", *KINDS, *SIZES, *SPEEDS, *COLOURS]
+    texts += ["a an and It is They are else Yes No , .", *KINDS, *SIZES, *SPEEDS, *COLOURS]
     return sorted({word for text in texts for word in split_words(text)})
 
 

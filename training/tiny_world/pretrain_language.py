@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 from transformers import LlamaForCausalLM, set_seed
 
 from training.collator import PandaGPTDataCollator
-from training.tiny_world.language import QUESTIONS, ask, caption, words
+from training.tiny_world.conversations import BOTH_SHARE, FOLLOWED_SHARE, MOST_QUESTIONS
+from training.tiny_world.language import QUESTIONS, ask, ask_about_both, caption, words
 from training.tiny_world.models import SLOT, language_config, language_tokenizer, pandagpt_processor
 from training.tiny_world.muon import MuonTrainer, pretraining_arguments
 from training.tiny_world.world import sample
@@ -20,12 +21,11 @@ from training.tiny_world.world import sample
 
 BATCH = 64
 MAX_LENGTH = 256  # tokens; no conversation is as long
-MOST_QUESTIONS = 3  # of a conversation, some with two turns
 LEARNING_RATE, MUON_RATE = 2e-3, 2e-2
 
 
 class Conversations(Dataset):
-    """Conversations by their number, each about an individual of its own, drawn from a seed of its own."""
+    """Conversations by their number, about individuals of their own, drawn from a seed of its own each."""
 
     def __init__(self, count: int, seed: int):
         self.count = count
@@ -36,13 +36,29 @@ class Conversations(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         rng = np.random.default_rng([self.seed, index])
-        one = sample(rng)
-        questions = rng.choice(QUESTIONS, rng.integers(1, 1 + MOST_QUESTIONS))
-        with_colour = "colour" in questions or bool(rng.random() < 0.5)
-        turns = [turn for question in questions for turn in ask(one, rng, str(question)).messages()]
-        # Where the embedding of a medium will stand.
-        turns[0]["content"].insert(0, {"type": "text", "text": caption(one, rng, with_colour).join(SLOT)})
+        if rng.random() < BOTH_SHARE:
+            first, second = sample(rng), sample(rng)
+            slot = _slot(*(caption(one, rng, bool(rng.random() < 0.5)) for one in (first, second)))
+            turns = ask_about_both((first.kind, second.kind), rng).messages(slot)
+        else:
+            turns = _about_one(rng)
+            if rng.random() < FOLLOWED_SHARE:
+                turns += _about_one(rng)
         return {"id": str(index), "messages": turns}
+
+
+def _about_one(rng: np.random.Generator) -> list[dict[str, Any]]:
+    one = sample(rng)
+    questions = rng.choice(QUESTIONS, rng.integers(1, 1 + MOST_QUESTIONS))
+    with_colour = "colour" in questions or bool(rng.random() < 0.5)
+    turns = [turn for question in questions for turn in ask(one, rng, str(question)).messages()]
+    turns[0]["content"].insert(0, _slot(caption(one, rng, with_colour)))
+    return turns
+
+
+def _slot(*captions: str) -> dict[str, Any]:
+    """Captions where the sum of the embeddings of as many media will stand."""
+    return {"type": "text", "text": " and ".join(captions).join(SLOT)}
 
 
 def pretrain_language(steps: int, seed: int, output: Path) -> None:

@@ -10,7 +10,6 @@ writes a folder `DIR/media/<id>/` for each individual, with `picture.png`, `vide
 of every individual, as chat data with one exact answer, and what the individual is in columns of its own.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -20,7 +19,7 @@ from typing import Annotated, Any, Literal
 import typer
 from tqdm import tqdm
 
-from training.tiny_world.files import NAMES, RENDERERS, write
+from training.tiny_world.files import NAMES, RENDERERS, write, write_rows
 from training.tiny_world.language import QUESTIONS, VISUAL, ask, questions_for
 from training.tiny_world.world import MODALITIES, Instance, instances
 
@@ -80,12 +79,8 @@ def render_split(
         with ProcessPoolExecutor(workers) as pool:
             for _ in progress(pool.map(work, named, chunksize=16)):
                 pass
-    path = output / f"{split}.jsonl"
-    with path.open("w", encoding="utf-8") as file:
-        for name, instance in named:
-            for row in _rows(name, instance, modalities, questions):
-                file.write(json.dumps(row) + "\n")
-    return path
+    rows = (row for name, instance in named for row in _rows(name, instance, modalities, questions))
+    return write_rows(output / f"{split}.jsonl", rows)
 
 
 def _check_known(what: str, given: Sequence[str], known: Sequence[str]) -> None:

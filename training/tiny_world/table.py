@@ -3,9 +3,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from math import comb
 from pathlib import Path
 from typing import Any
 
+from training.tiny_world.conversations import ANOTHER_THING
 from training.tiny_world.world import COLOURS, CONCEPTS, KINDS, MODALITIES, SIZES, SPEEDS
 
 
@@ -17,6 +19,7 @@ CHANCE = {
     "colour": 1 / len(COLOURS),
     "description": 1 / len(CONCEPTS),
     "two_turns": (1 / len(SIZES) + 1 / len(SPEEDS)) / 2 / len(KINDS),
+    ANOTHER_THING: 1 / len(KINDS) / (len(KINDS) - 1),
 }
 
 
@@ -39,9 +42,9 @@ def write_table(folder: Path) -> Path:
     Returns:
         `Path`
     """
-    results, full, two_things, report = (
+    results, full, two_things, both_things, report = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        for name in (RESULTS, RESULTS_IN_32_BITS, TWO_THINGS, MODALITY_REPORT)
+        for name in (RESULTS, RESULTS_IN_32_BITS, TWO_THINGS, BOTH_THINGS, MODALITY_REPORT)
     )
     shares, shares_of_full = _shares(results), _shares(full)
     differences = [abs(share - shares_of_full[cell]) for cell, share in shares.items()]
@@ -61,9 +64,12 @@ def write_table(folder: Path) -> Path:
             ],
         ),
         f"In 32 bits no cell differs by more than {100 * max(differences):.1f} points.",
+        "Another thing: a picture, and in the next turn a medium of a thing of another kind; the kinds of both, one "
+        "after the other.",
         "A picture and a sound of different kinds of things in one slot: asked what it is, the answer names one of "
         f"the two in {_percent(two_things['scores']['exact_match']['value'])} of {two_things['samples']}; asked for "
-        f"both, which was never taught, it names both in {_percent(_named_both(folder))}.",
+        f"both, it names both in {_percent(both_things['scores']['exact_match']['value'])} (chance "
+        f"{_percent(1 / comb(len(KINDS), 2))}).",
         f"Controls, kind and description together (chance {_percent(CHANCE_OF_CONTROLS)}), {controlled} questions a "
         "cell: the medium of another individual, and an untrained projector before the trained LoRA; then the "
         "distance to the pictures' embeddings:",
@@ -90,18 +96,6 @@ def _shares(results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
         (group["by"]["question"], group["by"]["modality"]): group["scores"]["exact_match"]["value"]
         for group in results["groups"]
     }
-
-
-def _named_both(folder: Path) -> float:
-    """How often the answer names the kinds of both things: the last words of what they would be called."""
-    with open(folder / f"{BOTH_THINGS}.predictions.jsonl", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    return sum(_names_all(row["answers"][0], row["references"][0]) for row in rows) / len(rows)
-
-
-def _names_all(answer: str, references: Sequence[str]) -> bool:
-    kinds = {reference.rstrip(".").split()[-1] for reference in references}
-    return kinds <= set(answer.replace(".", " ").replace(",", " ").split())
 
 
 def _scores(report: Mapping[str, Any], control: str) -> dict[str, dict[str, float]]:

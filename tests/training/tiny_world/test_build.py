@@ -16,21 +16,12 @@ import training.sft
 from demo.conversation import BUNDLED, Conversation
 from hub_cards.facts import FACTS
 from training.tiny_world import models
-from training.tiny_world.build import (
-    ABOUT,
-    COMPLETE,
-    SIZES,
-    TWO_THINGS_QUESTIONS,
-    Build,
-    Size,
-    join_questions,
-    write_two_things,
-)
-from training.tiny_world.language import split_words, words
+from training.tiny_world.build import ABOUT, COMPLETE, SIZES, Build, Size
+from training.tiny_world.language import words
 from training.tiny_world.pools import INPUT_OF, _render_chunk
 from training.tiny_world.pretrain_imagebind import BATCH, Batches
 from training.tiny_world.render import render_split
-from training.tiny_world.table import CHANCE, _names_all
+from training.tiny_world.table import CHANCE
 from training.tiny_world.world import MODALITIES, instances
 
 
@@ -116,18 +107,6 @@ def test_nothing_but_pictures_is_trained_on(tmp_path):
         assert written == {"picture.png"}
 
 
-def test_questions_about_a_picture_are_joined(tmp_path):
-    path = render_split("train", tmp_path, 4, modalities=["image"])
-    before = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    join_questions(path, seed=0)
-    after = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert sum(len(row["messages"]) for row in after) == sum(len(row["messages"]) for row in before)
-    assert {len(row["messages"]) for row in after} > {2, 4}
-    for row in after:
-        asked = [[block["type"] for block in turn["content"]] for turn in row["messages"] if turn["role"] == "user"]
-        assert asked == [["image", "text"], *[["text"]] * (len(asked) - 1)]
-
-
 def test_pools_hold_what_the_processors_make_of_files(tmp_path):
     individuals = list(instances("test", 2))
     render_split("test", tmp_path, 2, questions=["kind"])
@@ -171,20 +150,6 @@ def test_tokenizers_know_the_words_and_spell_the_others():
     assert captions.pad_token_id == tokenizer.pad_token_id == 0
 
 
-def test_pictures_with_sounds_of_other_things(tmp_path):
-    render_split("test", tmp_path, 12, modalities=["image", "audio"], questions=["kind"])
-    write_two_things(tmp_path)
-    known = set(words())
-    for name in TWO_THINGS_QUESTIONS:
-        rows = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
-        assert len(rows) == 12
-        for row in rows:
-            assert len(set(row["answers"])) == 2
-            *media, question = row["messages"][0]["content"]
-            assert [block["type"] for block in media] == ["image", "audio"]
-            assert set(split_words(question["text"])) <= known
-
-
 def test_a_complete_phase_is_skipped_and_another_build_refused(tmp_path):
     done = []
     build = Build(tmp_path, 0, SIZES["smoke"])
@@ -207,12 +172,6 @@ def smoke(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smoke")
     Build(folder, 0, SIZES["smoke"]).run()
     return folder
-
-
-def test_an_answer_names_both_things_or_not():
-    references = ["It is a dog.", "It is a bell."]
-    assert _names_all("It is a bell and a dog.", references)
-    assert not _names_all("It is a bell.", references) and not _names_all("It is a dogbell.", references)
 
 
 def test_bundled_model_has_its_card():

@@ -19,7 +19,6 @@ from training.tiny_world.language import (
     caption,
     questions_for,
     split_words,
-    text_messages,
     words,
 )
 from training.tiny_world.render import render_split
@@ -216,7 +215,6 @@ def test_the_vocabulary_is_closed(people):
     rng = np.random.default_rng(0)
     for one in people["train"]:
         texts = [caption(one, rng, colour=True)]
-        texts += [block["text"] for message in text_messages(one, rng) for block in message["content"]]
         for modality in MODALITIES:
             question = questions_for(modality)[rng.integers(len(questions_for(modality)))]
             texts += [text for turn in ask(one, rng, question, modality).turns for text in turn]
