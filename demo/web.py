@@ -11,6 +11,7 @@ public link. Uploads are the only files that it reads, and they are deleted afte
 """
 
 import os
+import signal
 import tempfile
 from typing import Annotated, Any, Literal
 
@@ -59,6 +60,8 @@ def demo(
         from demo.page import CSS, build, theme
 
         page = build(_served(model, revision, imagebind, dtype, device))
+        # Who ends the process ends the page as Ctrl-C does, and the uploads go.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             page.launch(
                 server_name=host,

@@ -140,10 +140,11 @@ def embed_texts(encoder: Any, processor: Any, texts: Sequence[str], batch_size: 
 
 
 def fingerprint(name: str | os.PathLike, commit: str | None) -> Any:
-    """What tells one state of a model from another: its commit, or the names, sizes and times of a folder's files."""
+    """What tells one state of a model from another: its commit, or the names, sizes and times of a folder's files, but
+    for those of its card."""
     if commit is not None or not os.path.isdir(name):
         return commit
-    files = sorted(path for path in Path(name).iterdir() if path.is_file())
+    files = sorted(path for path in Path(name).iterdir() if path.is_file() and path.suffix not in (".md", ".png"))
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
 
 

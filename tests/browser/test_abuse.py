@@ -149,3 +149,12 @@ def test_two_hundred_at_once_are_queued_or_refused_and_leave_no_memory(client, s
     time.sleep(2)
     assert client.get("/config").status_code == 200
     assert server.memory() - before < 200 * MEBIBYTE
+
+
+def test_a_page_that_is_told_to_end_takes_the_uploads_along(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    other = type(server)(tmp_path / "log.txt")
+    httpx.post(f"{other.url}/gradio_api/upload", files={"files": ("a.txt", b"words")}, timeout=120).raise_for_status()
+    assert list(tmp_path.glob("pandagpt-demo-*/*/a.txt"))
+    other.stop()
+    assert not list(tmp_path.glob("pandagpt-demo-*"))

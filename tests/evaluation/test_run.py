@@ -16,7 +16,7 @@ from datasets import Dataset
 from planted_models import FILES, THINGS, chat_row
 
 from demo.untrained import build
-from evaluation.model import Loaded
+from evaluation.model import Loaded, fingerprint
 from evaluation.parts import Parts
 from evaluation.run import evaluate, main
 from evaluation.settings import parse
@@ -158,6 +158,16 @@ def test_an_unfinished_run_with_other_settings_is_left_alone(tiny, data, tmp_pat
     finish(start(arguments, dies_at=("answers", 0)))
     with pytest.raises(ValueError, match="is of a run with another max_new_tokens"):
         evaluate(parse([*arguments, "--max_new_tokens", "5"]))
+
+
+def test_a_card_is_no_part_of_a_models_state(tmp_path):
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"1")
+    before = fingerprint(tmp_path, None)
+    (tmp_path / "README.md").write_text("# A card", encoding="utf-8")
+    assert fingerprint(tmp_path, None) == before
+    weights.write_bytes(b"12")
+    assert fingerprint(tmp_path, None) != before
 
 
 def test_sampling_is_the_same_each_time(tiny, data, tmp_path):
