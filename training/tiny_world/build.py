@@ -50,7 +50,6 @@ from training.tiny_world.pretrain_imagebind import align_others, pretrain_vision
 from training.tiny_world.pretrain_language import pretrain_language
 from training.tiny_world.render import render_split
 from training.tiny_world.table import (
-    BOTH_THINGS,
     CHANCE,
     MODALITY_REPORT,
     RESULTS,
@@ -209,8 +208,7 @@ class Build:
         rows = read_rows(path)
         kinds = [row for row in rows if row["question"] == "kind" and row["modality"] in MODALITIES]
         write_rows(path, [*rows, *another_thing(kinds, shown_first="image")])
-        write_rows(folder / f"{TWO_THINGS}.jsonl", two_things(kinds, SUMMED, for_both=False))
-        write_rows(folder / f"{BOTH_THINGS}.jsonl", two_things(kinds, SUMMED, for_both=True))
+        write_rows(folder / f"{TWO_THINGS}.jsonl", two_things(kinds, SUMMED))
 
     def evaluate(self, folder: Path) -> None:
         def run(model: Path, task: str, data: str, name: str, *options: str) -> None:
@@ -222,8 +220,7 @@ class Build:
         by = ("--by", "modality", "question")
         run(bundled, "open_questions", "test.jsonl", RESULTS, *by)
         run(merged, "open_questions", "test.jsonl", RESULTS_IN_32_BITS, *by)
-        for name in (TWO_THINGS, BOTH_THINGS):
-            run(bundled, "open_questions", f"{name}.jsonl", name)
+        run(bundled, "open_questions", f"{TWO_THINGS}.jsonl", TWO_THINGS, "--by", "question")
         run(bundled, "modality_report", f"controls/{CONTROLS}", MODALITY_REPORT, "--untrained_projector", "true")
         write_table(folder)
 

@@ -18,9 +18,12 @@ Row = dict[str, Any]
 
 MOST_QUESTIONS = 3  # about one thing
 FOLLOWED_SHARE = 0.3  # of the conversations that go on to another thing
-BOTH_SHARE = 0.15  # of the conversations that are about two things in one slot
+BOTH_SHARE = 0.25  # of two things in one slot, for every conversation about one thing or one after the other
+SAME_KIND_SHARE = 0.4  # of those whose second thing is chosen to be of the first one's kind
 
-ANOTHER_THING = "another_thing"  # the question of a row that goes on to another thing
+# The questions of rows that go on to another thing; and of rows with two media in one slot, of different things or of
+# the same one.
+ANOTHER_THING, EITHER_THING, BOTH_THINGS, SAME_THING = "another_thing", "either_thing", "both_things", "same_thing"
 
 
 def join_questions(rows: Iterable[Row], rng: np.random.Generator) -> list[Row]:
@@ -43,8 +46,8 @@ def join_questions(rows: Iterable[Row], rng: np.random.Generator) -> list[Row]:
         following = next(places, None) if rng.random() < FOLLOWED_SHARE else None
         row = about_one[place]
         joined.append(row if following is None else _followed(row, about_one[following]))
-    pairs = rng.integers(len(pictures), size=(round(BOTH_SHARE * len(joined)), 2))
-    return joined + [_about_both(pictures[first][0], pictures[second][0], rng) for first, second in pairs]
+    shown = [picture[0] for picture in pictures]
+    return joined + [_about_both(shown, rng) for _ in range(round(BOTH_SHARE * len(joined)))]
 
 
 def another_thing(rows: Sequence[Row], shown_first: str) -> Iterator[Row]:
@@ -64,27 +67,27 @@ def another_thing(rows: Sequence[Row], shown_first: str) -> Iterator[Row]:
         yield followed | {name: row[name] for name in ("modality", "kind")} | {"question": ANOTHER_THING}
 
 
-def two_things(rows: Sequence[Row], modalities: tuple[str, str], for_both: bool) -> Iterator[Row]:
+def two_things(rows: Sequence[Row], modalities: tuple[str, str]) -> Iterator[Row]:
     """
-    Shows things of different kinds in two modalities in one slot.
+    Shows things in two modalities in one slot.
 
     Args:
-        rows (`Sequence[Row]`): questions for the kind, in all modalities.
+        rows (`Sequence[Row]`): questions for the kind, in all modalities, individual by individual.
         modalities (`tuple[str, str]`): of the two things.
-        for_both (`bool`): asks what both are, in place of what it is, to which either kind is a right answer.
 
     Returns:
-        `Iterator[Row]`: one for every row of the first modality, with all right answers as `answers`.
+        `Iterator[Row]`: for every row of the first modality three, with all right answers as `answers`: what it is, of
+        things of different kinds, to which either kind is right; what both are; and the same of one individual.
     """
     firsts, seconds = ([row for row in rows if row["modality"] == modality] for modality in modalities)
     for place, first in enumerate(firsts):
-        second = _of_another_kind(seconds, place, first)
-        if for_both:
-            question, answers = ask_both_senses(*modalities), [answer_about_both((first["kind"], second["kind"]))]
-        else:
-            question, answers = "What is it?", [row["messages"][1]["content"][0]["text"] for row in (first, second)]
-        conversation = Conversation("both", ((question, answers[0]),))
-        yield _together(first, second, conversation) | {"modality": "+".join(modalities), "answers": answers}
+        other, same = _of_another_kind(seconds, place, first), seconds[place]
+        for question, second in ((EITHER_THING, other), (BOTH_THINGS, other), (SAME_THING, same)):
+            wording, answers = ask_both_senses(*modalities), [answer_about_both((first["kind"], second["kind"]))]
+            if question == EITHER_THING:
+                wording, answers = "What is it?", [_answer_of(first), _answer_of(second)]
+            row = _together(first, second, Conversation(question, ((wording, answers[0]),)))
+            yield row | {"modality": "+".join(modalities), "answers": answers}
 
 
 def _about_one(picture: list[Row], rng: np.random.Generator) -> Iterator[Row]:
@@ -104,7 +107,11 @@ def _followed(first: Row, second: Row) -> Row:
     return first | {"id": f"{first['id']}+{second['id']}", "messages": first["messages"] + second["messages"]}
 
 
-def _about_both(first: Row, second: Row, rng: np.random.Generator) -> Row:
+def _about_both(pictures: list[Row], rng: np.random.Generator) -> Row:
+    first = pictures[rng.integers(len(pictures))]
+    if rng.random() < SAME_KIND_SHARE:
+        pictures = [row for row in pictures if row["kind"] == first["kind"]]
+    second = pictures[rng.integers(len(pictures))]
     conversation = ask_about_both((first["kind"], second["kind"]), rng, (first["modality"], second["modality"]))
     return _together(first, second, conversation)
 
@@ -112,7 +119,12 @@ def _about_both(first: Row, second: Row, rng: np.random.Generator) -> Row:
 def _together(first: Row, second: Row, conversation: Conversation) -> Row:
     media = [row["messages"][0]["content"][0] for row in (first, second)]
     messages = conversation.messages(*media)
-    return first | {"id": f"{first['id']}+{second['id']}", "messages": messages, "question": conversation.question}
+    name = f"{first['id']}+{second['id']}-{conversation.question}"
+    return first | {"id": name, "messages": messages, "question": conversation.question}
+
+
+def _answer_of(row: Row) -> str:
+    return row["messages"][1]["content"][0]["text"]
 
 
 def _of_another_kind(rows: Sequence[Row], place: int, than: Row) -> Row:

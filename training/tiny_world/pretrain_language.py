@@ -4,6 +4,7 @@
 It reads captions where media would stand, and answers what is asked about them. No medium is ever drawn.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch.utils.data import Dataset
 from transformers import LlamaForCausalLM, set_seed
 
 from training.collator import PandaGPTDataCollator
-from training.tiny_world.conversations import BOTH_SHARE, FOLLOWED_SHARE, MOST_QUESTIONS
+from training.tiny_world.conversations import BOTH_SHARE, FOLLOWED_SHARE, MOST_QUESTIONS, SAME_KIND_SHARE
 from training.tiny_world.language import QUESTIONS, ask, ask_about_both, caption, words
 from training.tiny_world.models import SLOT, language_config, language_tokenizer, pandagpt_processor
 from training.tiny_world.muon import MuonTrainer, pretraining_arguments
@@ -38,6 +39,8 @@ class Conversations(Dataset):
         rng = np.random.default_rng([self.seed, index])
         if rng.random() < BOTH_SHARE:
             first, second = sample(rng), sample(rng)
+            if rng.random() < SAME_KIND_SHARE:
+                second = replace(second, kind=first.kind)
             slot = _slot(*(caption(one, rng, bool(rng.random() < 0.5)) for one in (first, second)))
             turns = ask_about_both((first.kind, second.kind), rng).messages(slot)
         else:

@@ -7,7 +7,7 @@ from math import comb
 from pathlib import Path
 from typing import Any
 
-from training.tiny_world.conversations import ANOTHER_THING
+from training.tiny_world.conversations import ANOTHER_THING, BOTH_THINGS, EITHER_THING, SAME_THING
 from training.tiny_world.world import COLOURS, CONCEPTS, KINDS, MODALITIES, SIZES, SPEEDS
 
 
@@ -24,8 +24,8 @@ CHANCE = {
 
 
 # What `pandagpt evaluate` wrote, without `.json`.
-RESULTS, RESULTS_IN_32_BITS, MODALITY_REPORT = "results", "results_in_32_bits", "modality_report"
-TWO_THINGS, BOTH_THINGS = "two_things", "both_things"
+RESULTS, RESULTS_IN_32_BITS = "results", "results_in_32_bits"
+TWO_THINGS, MODALITY_REPORT = "two_things", "modality_report"
 
 # Kind and description are asked for equally often in the controls.
 CHANCE_OF_CONTROLS = (CHANCE["kind"] + CHANCE["description"]) / 2
@@ -42,13 +42,16 @@ def write_table(folder: Path) -> Path:
     Returns:
         `Path`
     """
-    results, full, two_things, both_things, report = (
+    results, full, two_things, report = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        for name in (RESULTS, RESULTS_IN_32_BITS, TWO_THINGS, BOTH_THINGS, MODALITY_REPORT)
+        for name in (RESULTS, RESULTS_IN_32_BITS, TWO_THINGS, MODALITY_REPORT)
     )
     shares, shares_of_full = _shares(results), _shares(full)
     differences = [abs(share - shares_of_full[cell]) for cell, share in shares.items()]
     columns = (*MODALITIES, "image+audio")
+    together = {
+        group["by"]["question"]: _percent(group["scores"]["exact_match"]["value"]) for group in two_things["groups"]
+    }
     smallest = min(group["samples"] for group in results["groups"])
     controlled = min(group["samples"] for group in report["groups"])
     sections = [
@@ -66,10 +69,10 @@ def write_table(folder: Path) -> Path:
         f"In 32 bits no cell differs by more than {100 * max(differences):.1f} points.",
         "Another thing: a picture, and in the next turn a medium of a thing of another kind; the kinds of both, one "
         "after the other.",
-        "A picture and a sound of different kinds of things in one slot: asked what it is, the answer names one of "
-        f"the two in {_percent(two_things['scores']['exact_match']['value'])} of {two_things['samples']}; asked for "
-        f"both, it names both in {_percent(both_things['scores']['exact_match']['value'])} (chance "
-        f"{_percent(1 / comb(len(KINDS), 2))}).",
+        "A picture and a sound in one slot, of different kinds of things: asked what it is, the answer names one of "
+        f"the two in {together[EITHER_THING]}; asked what is seen and what is heard, it names both in "
+        f"{together[BOTH_THINGS]} (chance {_percent(1 / comb(len(KINDS), 2))}). Of one thing, the same question is "
+        f"answered with its kind in {together[SAME_THING]}.",
         f"Controls, kind and description together (chance {_percent(CHANCE_OF_CONTROLS)}), {controlled} questions a "
         "cell: the medium of another individual, and an untrained projector before the trained LoRA; then the "
         "distance to the pictures' embeddings:",
