@@ -105,8 +105,28 @@ class Size:
 
 
 SIZES = {
-    "smoke": Size(1152, 100, {"audio": 30, "thermal": 70, "depth": 50, "imu": 25}, 45, 384, 192, 45, 48, 16),
-    "full": Size(14400, 700, {"audio": 250, "thermal": 550, "depth": 600, "imu": 250}, 300, 4800, 2400, 400, 480, 48),
+    "smoke": Size(
+        individuals=1152,
+        vision_steps=90,
+        other_steps={"audio": 25, "thermal": 65, "depth": 65, "imu": 25},
+        language_steps=45,
+        stage_1_pictures=384,
+        stage_2_pictures=192,
+        stage_2_steps=40,
+        tested=48,
+        controlled=16,
+    ),
+    "full": Size(
+        individuals=14400,
+        vision_steps=700,
+        other_steps={"audio": 250, "thermal": 550, "depth": 600, "imu": 250},
+        language_steps=300,
+        stage_1_pictures=4800,
+        stage_2_pictures=2400,
+        stage_2_steps=400,
+        tested=480,
+        controlled=48,
+    ),
 }
 
 

@@ -5,10 +5,12 @@ A pool saves what files would cost: drawing, writing and reading again. What it 
 the files, but for the coding of videos and the rounding of sounds.
 """
 
+import contextlib
 import functools
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ INPUT_OF = dict(zip(MEDIA_TYPES, MEDIA_INPUTS, strict=True))
 
 _RATES = {"audio": 16_000, "imu": 400}  # samples a second, of the renderers
 _CHUNK = 96  # individuals a worker gets at a time
+_FEW = 2000  # individuals that are rendered before workers have started
 
 
 def render_pools(
@@ -49,11 +52,14 @@ def render_pools(
         `dict[str, torch.HalfTensor]`: by modality the encoder's input, of shape `(individuals, ...)`.
     """
     chunks = [individuals[start : start + _CHUNK] for start in range(0, len(individuals), _CHUNK)]
-    context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of torch's threads
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as executor:
+    with contextlib.ExitStack() as stack:
+        apply: Callable[..., Any] = map
+        if len(individuals) > _FEW:
+            context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of torch's threads
+            executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+            apply = stack.enter_context(executor).map
         rendered = {
-            modality: executor.map(functools.partial(_render_chunk, modality, rendering), chunks)
-            for modality in modalities
+            modality: apply(functools.partial(_render_chunk, modality, rendering), chunks) for modality in modalities
         }
         return {
             modality: torch.from_numpy(np.concatenate(list(tqdm(arrays, f"rendering: {modality}", len(chunks)))))
