@@ -18,8 +18,8 @@ Row = dict[str, Any]
 
 MOST_QUESTIONS = 3  # about one thing
 FOLLOWED_SHARE = 0.3  # of the conversations that go on to another thing
-BOTH_SHARE = 0.25  # of two things in one slot, for every conversation about one thing or one after the other
-SAME_KIND_SHARE = 0.4  # of those whose second thing is chosen to be of the first one's kind
+BOTH_SHARE = 0.2  # of two things in one slot, for every conversation about one thing or one after the other
+SAME_KIND_SHARE = 0.25  # of those whose second thing is chosen to be of the first one's kind
 
 # The questions of rows that go on to another thing; and of rows with two media in one slot, of different things or of
 # the same one.

@@ -18,6 +18,7 @@ CHANCE = {
     "speed": 1 / len(SPEEDS),
     "colour": 1 / len(COLOURS),
     "description": 1 / len(CONCEPTS),
+    "is_kind": 1 / 2,
     "two_turns": (1 / len(SIZES) + 1 / len(SPEEDS)) / 2 / len(KINDS),
     ANOTHER_THING: 1 / len(KINDS) / (len(KINDS) - 1),
 }
