@@ -16,7 +16,7 @@ from training.tiny_world.language import Conversation, answer_about_both, ask_ab
 
 Row = dict[str, Any]
 
-MOST_QUESTIONS = 3  # about one thing
+MOST_QUESTIONS = 6  # about one thing
 FOLLOWED_SHARE = 0.3  # of the conversations that go on to another thing
 BOTH_SHARE = 0.2  # of two things in one slot, for every conversation about one thing or one after the other
 SAME_KIND_SHARE = 0.25  # of those whose second thing is chosen to be of the first one's kind
@@ -35,7 +35,7 @@ def join_questions(rows: Iterable[Row], rng: np.random.Generator) -> list[Row]:
         rng (`np.random.Generator`): of orders and lengths.
 
     Returns:
-        `list[Row]`: every question once, in conversations of 1 to 3 about one picture, some of which go on to another
+        `list[Row]`: every question once, in conversations of 1 to 6 about one picture, some of which go on to another
         picture; and questions about two pictures in one slot.
     """
     pictures = [list(group) for _, group in groupby(rows, key=lambda row: row["messages"][0]["content"][0]["path"])]

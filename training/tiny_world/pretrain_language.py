@@ -38,26 +38,31 @@ class Conversations(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         rng = np.random.default_rng([self.seed, index])
-        if rng.random() < BOTH_SHARE:
-            first, second = sample(rng), sample(rng)
-            if rng.random() < SAME_KIND_SHARE:
-                second = replace(second, kind=first.kind)
-            slot = _slot(*(caption(one, rng, bool(rng.random() < 0.5)) for one in (first, second)))
-            turns = ask_about_both((first.kind, second.kind), rng).messages(slot)
-        else:
-            turns = _about_one(rng)
-            if rng.random() < FOLLOWED_SHARE:
-                turns += _about_one(rng)
+        turns = _about_both(rng) if rng.random() < BOTH_SHARE else _about_each(rng)
         return {"id": str(index), "messages": turns}
 
 
-def _about_one(rng: np.random.Generator) -> list[dict[str, Any]]:
-    one = sample(rng)
-    questions = rng.choice(OFTEN, rng.integers(1, 1 + MOST_QUESTIONS))
-    with_colour = "colour" in questions or bool(rng.random() < 0.5)
-    turns = [turn for question in questions for turn in ask(one, rng, str(question)).messages()]
-    turns[0]["content"].insert(0, _slot(caption(one, rng, with_colour)))
+def _about_each(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Questions about one thing; of some conversations the last ones are about another."""
+    questions = [str(question) for question in rng.choice(OFTEN, rng.integers(1, 1 + MOST_QUESTIONS))]
+    goes_on_at = rng.integers(1, len(questions)) if len(questions) > 1 and rng.random() < FOLLOWED_SHARE else None
+    turns = []
+    for asked in (questions[:goes_on_at], questions[goes_on_at:] if goes_on_at else []):
+        one = sample(rng)
+        with_colour = "colour" in asked or bool(rng.random() < 0.5)
+        slots = [_slot(caption(one, rng, with_colour))]
+        for question in asked:
+            turns += ask(one, rng, question).messages(*slots)
+            slots = []
     return turns
+
+
+def _about_both(rng: np.random.Generator) -> list[dict[str, Any]]:
+    first, second = sample(rng), sample(rng)
+    if rng.random() < SAME_KIND_SHARE:
+        second = replace(second, kind=first.kind)
+    slot = _slot(*(caption(one, rng, bool(rng.random() < 0.5)) for one in (first, second)))
+    return ask_about_both((first.kind, second.kind), rng).messages(slot)
 
 
 def _slot(*captions: str) -> dict[str, Any]:
