@@ -26,14 +26,14 @@ from training.tiny_world.world import Instance, sample
 
 RESOLUTION = 256
 
-# File: medium, individual, its colour, rendering, resolution.
+# File: medium, individual, its colour, resolution.
 EXAMPLES = {
-    "picture.png": ("image", ("dog", "large", "fast"), "yellow", 0, RESOLUTION),
-    "sound.wav": ("audio", ("dog", "large", "fast"), "yellow", 0, RESOLUTION),
-    "video.mp4": ("video", ("train", "small", "steady"), "red", 0, RESOLUTION),
-    "thermal.png": ("thermal", ("rocket", "large", "fast"), "blue", 1, RESOLUTION),
-    "depth.npy": ("depth", ("helicopter", "large", "slow"), "green", 0, RESOLUTION // 2),
-    "motion.csv": ("imu", ("frog", "small", "steady"), "green", 0, RESOLUTION),
+    "picture.png": ("image", ("dog", "large", "fast"), "yellow", RESOLUTION),
+    "sound.wav": ("audio", ("dog", "large", "fast"), "yellow", RESOLUTION),
+    "video.mp4": ("video", ("train", "small", "steady"), "red", RESOLUTION),
+    "thermal.png": ("thermal", ("rocket", "large", "fast"), "blue", RESOLUTION),
+    "depth.npy": ("depth", ("helicopter", "large", "slow"), "green", RESOLUTION // 2),
+    "motion.csv": ("imu", ("frog", "small", "steady"), "green", RESOLUTION),
 }
 
 
@@ -44,8 +44,8 @@ def individual(concept: tuple[str, str, str], colour: str) -> Instance:
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (modality, concept, colour, rendering, resolution) in EXAMPLES.items():
-        write(individual(concept, colour), modality, folder / name, resolution, rendering)
+    for name, (modality, concept, colour, resolution) in EXAMPLES.items():
+        write(individual(concept, colour), modality, folder / name, resolution)
 
 
 if __name__ == "__main__":
