@@ -97,7 +97,7 @@ def test_snippet(folder, number, tmp_path):
 def test_conversation_with_the_bundled_model_is_real(monkeypatch):
     monkeypatch.chdir(ROOT)
     said = re.findall(r"^\$ pandagpt (.*)\n(.*)$", "".join(blocks("console")), flags=re.MULTILINE)
-    assert len(said) == 5
+    assert len(said) == 6
     for arguments, answer in said:
         assert CliRunner().invoke(pandagpt.app, shlex.split(arguments)).stdout.strip() == answer
 
