@@ -18,7 +18,7 @@ chat: setup
 	$(BIN)/pandagpt chat "What do you see, and what do you hear?" \
 	    --image demo/examples/picture.png --audio demo/examples/sound.wav
 
-# From nothing to the bundled model: about half an hour on two cores. A run that was stopped goes on.
+# From nothing to the bundled model: less than an hour on two cores. A run that was stopped goes on.
 tiny: setup
 	$(BIN)/pandagpt tiny-world build --output runs/tiny
 	rm -rf demo/pandagpt-tiny
