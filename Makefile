@@ -24,7 +24,7 @@ tiny: setup
 	rm -rf demo/pandagpt-tiny
 	cp -r runs/tiny/pandagpt-tiny demo/pandagpt-tiny
 
-# The same in less than three minutes, and that it beats chance.
+# The same in about three minutes, and that it beats chance.
 tiny-smoke: setup
 	$(BIN)/pytest -s -m slow -k beats_chance tests/training/tiny_world/test_build.py
 
